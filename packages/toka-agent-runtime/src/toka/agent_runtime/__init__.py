@@ -1,0 +1,1 @@
+"""Executes one agent's task as durable steps: playbook, code or model."""

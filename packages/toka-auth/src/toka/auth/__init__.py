@@ -1,0 +1,1 @@
+"""Who is calling: turns a presented credential into verified claims."""

@@ -1,0 +1,1 @@
+"""Publish and subscribe in one process, with bounded queues and told-about gaps."""

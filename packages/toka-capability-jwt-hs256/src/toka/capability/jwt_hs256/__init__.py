@@ -1,0 +1,1 @@
+"""Capability tokens as strict HS256 JWTs."""

@@ -1,0 +1,1 @@
+"""The toka command: run, serve, watch, approve, replay, explain and mint."""

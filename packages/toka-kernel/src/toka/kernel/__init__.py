@@ -1,0 +1,1 @@
+"""The deterministic state machine of Toka: decide and evolve, no clock, no I/O, no randomness."""

@@ -1,0 +1,1 @@
+"""One face to language models: Anthropic Messages and OpenAI chat completions over aiohttp."""

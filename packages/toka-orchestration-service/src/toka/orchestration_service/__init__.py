@@ -1,0 +1,1 @@
+"""The HTTP face of Toka: REST, live events, health and metrics."""

@@ -1,0 +1,1 @@
+"""Decides which agents run, when and where: specs, dependencies, workstreams and supervision."""

@@ -1,0 +1,1 @@
+"""Hosts the kernel: authenticates, orders, commits and publishes every message, and recovers."""
