@@ -10,7 +10,7 @@ are kept and hashed as they are, never encoded again.
 from __future__ import annotations
 
 import unicodedata
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast
 
 import attrs
 import msgspec
@@ -19,7 +19,7 @@ from blake3 import blake3
 from toka.types._errors import CanonicalEncodingError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 T = TypeVar("T")
 
@@ -37,6 +37,7 @@ def canonical(value: object) -> bytes:
     Raises:
         CanonicalEncodingError: `value` holds a float, text that is not NFC, a key that is not
             text, an integer outside 64 bits, or a value of another type.
+
     """
     _check(value, "value")
     try:
@@ -51,9 +52,9 @@ def _check(value: object, where: str) -> None:
     if isinstance(value, str):
         _check_text(value, where)
     elif isinstance(value, dict):
-        _check_items(value.items(), where)
+        _check_items(cast("dict[object, object]", value).items(), where)
     elif isinstance(value, (list, tuple)):
-        for index, item in enumerate(value):
+        for index, item in enumerate(cast("Sequence[object]", value)):
             _check(item, f"{where}[{index}]")
     else:
         raise CanonicalEncodingError(
@@ -100,6 +101,7 @@ class Codec(Generic[T]):
 
         Raises:
             CanonicalEncodingError: A text is not NFC, or an integer exceeds 64 bits.
+
         """
         try:
             data = self._encoder.encode(value)
@@ -117,6 +119,7 @@ class Codec(Generic[T]):
 
         Raises:
             CanonicalEncodingError: `data` is not an encoding of this class.
+
         """
         try:
             return self._decoder.decode(data)
@@ -130,13 +133,13 @@ def _check_texts(value: object, where: str) -> None:
     if isinstance(value, str):
         _check_text(value, where)
     elif attrs.has(type(value)):
-        for field in attrs.fields(type(value)):
-            _check_texts(getattr(value, field.name), f"{where}.{field.name}")
+        for name in attrs.fields_dict(cast("type[attrs.AttrsInstance]", type(value))):
+            _check_texts(getattr(value, name), f"{where}.{name}")
     elif isinstance(value, (list, tuple, frozenset)):
-        for item in value:
+        for item in cast("Iterable[object]", value):
             _check_texts(item, where)
     elif isinstance(value, dict):
-        for key, item in value.items():
+        for key, item in cast("dict[object, object]", value).items():
             _check_texts(key, where)
             _check_texts(item, f"{where}.{key}")
 
@@ -148,8 +151,7 @@ def _refuse_floats(info: object, where: str, seen: set[int]) -> None:
         return
     seen.add(id(info))
     for name in info.__struct_fields__:
-        part = getattr(info, name)
-        parts = part if isinstance(part, tuple) else (part,)
-        for each in parts:
+        part: object = getattr(info, name)
+        for each in cast("tuple[object, ...]", part if isinstance(part, tuple) else (part,)):
             label = f"{where}.{each.name}" if isinstance(each, msgspec.inspect.Field) else where
             _refuse_floats(each, label, seen)

@@ -24,6 +24,7 @@ class TokaError(Exception):
         message: One sentence that a person can act on. Never holds a secret.
         hint: The next thing to try, or an empty string.
         details: The facts as JSON values, for logs and problem documents. Never holds a secret.
+
     """
 
     default_code: ClassVar[str] = "toka.error"

@@ -28,6 +28,7 @@ TaskId = NewType("TaskId", str)
 EventId = NewType("EventId", str)
 """A ULID that names one event in every copy of a log."""
 
+_ENTROPY_BYTES = 10
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -42,11 +43,14 @@ def ulid(milliseconds: int, entropy: bytes) -> str:
 
     Raises:
         InvalidValueError: The time or the entropy does not fit.
+
     """
     if not 0 <= milliseconds < 1 << 48:
         raise InvalidValueError(f"A ULID holds a time of 48 bits, not {milliseconds}.")
-    if len(entropy) != 10:
-        raise InvalidValueError(f"A ULID takes 10 bytes of entropy, not {len(entropy)}.")
+    if len(entropy) != _ENTROPY_BYTES:
+        raise InvalidValueError(
+            f"A ULID takes {_ENTROPY_BYTES} bytes of entropy, not {len(entropy)}."
+        )
     number = milliseconds << 80 | int.from_bytes(entropy, "big")
     return "".join([_ALPHABET[number >> shift & 31] for shift in _SHIFTS])
 
@@ -59,6 +63,7 @@ def check_entity_id(text: str) -> EntityId:
 
     Raises:
         InvalidValueError: It is not a ULID in upper case.
+
     """
     if not _ULID.fullmatch(text):
         raise InvalidValueError(f"{text[:40]!r} is not an identifier (26 characters, a ULID).")
@@ -70,6 +75,7 @@ def check_agent_name(name: str) -> str:
 
     Raises:
         InvalidValueError: It is empty, too long, or holds another character.
+
     """
     if len(name) > MAX_AGENT_NAME_BYTES or not _NAME.fullmatch(name):
         raise InvalidValueError(
@@ -92,6 +98,7 @@ def child_agent(parent: AgentId, name: str) -> AgentId:
 
     Raises:
         InvalidValueError: The name is not valid, or the family is deeper than the limit.
+
     """
     if parent.count("/") + 2 > MAX_AGENT_DEPTH:
         raise InvalidValueError(
