@@ -1,0 +1,43 @@
+"""The events of a streamed answer."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import attrs
+
+from toka.llm_gateway._response import ModelResponse
+
+
+@attrs.frozen
+class TextDelta:
+    """More of the answer's text."""
+
+    text: str
+
+
+@attrs.frozen
+class ReasoningDelta:
+    """More of what the model discloses of its reasoning. For showing, not for replaying."""
+
+    text: str
+
+
+@attrs.frozen
+class ToolUseStart:
+    """The model begins to ask for a tool."""
+
+    id: str
+    name: str
+
+
+@attrs.frozen
+class ArgumentsDelta:
+    """More of a tool use's arguments: a fragment of JSON text, complete only at the end."""
+
+    id: str
+    fragment: str
+
+
+StreamEvent: TypeAlias = TextDelta | ReasoningDelta | ToolUseStart | ArgumentsDelta | ModelResponse
+"""What `Model.stream` yields; the last event, and only the last, is a `ModelResponse`."""
