@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import configparser
 import os
-import re
-import shlex
-import shutil
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workshop import lock
+from workshop import lock, uv
 from workshop.shell import ROOT, Failure, output, run, say
+from workshop.uv import VENV
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,9 +26,6 @@ usage: tools/dev run [ARGUMENT...]    set up, then `toka run ARGUMENT...` (examp
        tools/dev test [ARGUMENT...]   set up, then `pytest ARGUMENT...` (every test there is)
        tools/dev set-up               set up only\
 """
-OLDEST_UV = (0, 9)
-
-VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 
 
@@ -37,8 +33,9 @@ def main(arguments: Sequence[str]) -> int:
     """Run one verb; `run` and `test` end with the exit status of what they run."""
     match list(arguments):
         case ["run", *more]:
-            become("toka", ["run", *(more or ["examples/repo-audit"])])
+            become("toka", ["run", *(more or [os.path.relpath(ROOT / "examples" / "repo-audit")])])
         case ["test", *more]:
+            os.chdir(ROOT)
             become("pytest", more)
         case ["set-up"]:
             set_up()
@@ -54,9 +51,10 @@ def become(program: str, arguments: Sequence[str]) -> None:
     Raises:
         Failure: a step of the set-up failed.
     """
+    environment = dict(os.environ)  # what set-up adds is for uv alone
     set_up()
     path = str(VENV / "bin" / program)
-    os.execv(path, [path, *arguments])  # noqa: S606 - no shell is the point
+    os.execve(path, [path, *arguments], environment)  # noqa: S606 - no shell is the point
 
 
 def set_up() -> None:
@@ -65,18 +63,18 @@ def set_up() -> None:
     Raises:
         Failure: a step failed.
     """
-    os.chdir(ROOT)
-    settings = {**tool_settings(), "UV_PROJECT_ENVIRONMENT": str(VENV)}
+    began = time.monotonic()
     os.environ.pop("VIRTUAL_ENV", None)  # another project's, active in this terminal
-    os.environ.update(settings)
-    fresh = not PYTHON.exists()
-    uv = ready_uv()
-    os.environ["PATH"] = os.pathsep.join([str(uv.parent), os.environ.get("PATH", "")])
-    keep_lock_neutral_in_git()
+    os.environ.update({**settings_of_pip(), "UV_PROJECT_ENVIRONMENT": str(VENV)})
+    fresh = not (VENV / "bin" / "pytest").exists()
+    program = ready_uv()
     if fresh:
         say("set-up: installing what uv.lock names")
     lock.complete()
-    run([uv, "sync", "--all-packages", "--locked", "--python", PYTHON], quiet=not fresh)
+    sync = [program, "sync", "--all-packages", "--locked", "--python", PYTHON]
+    run(sync, quiet=not (fresh and sys.stderr.isatty()))
+    if fresh:
+        say(f"set-up: done in {time.monotonic() - began:.0f} s")
 
 
 def ready_uv() -> Path:
@@ -85,34 +83,17 @@ def ready_uv() -> Path:
     Raises:
         Failure: the environment or uv cannot be installed.
     """
-    uv = find_uv()
     works = is_usable(PYTHON)
-    if uv and not works:
-        say(f"set-up: making .venv with {uv}")
-        run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, VENV])
-    elif not uv:
-        say(f"set-up: making .venv with {sys.executable}, and putting uv into it")
-        run([sys.executable, "-m", "venv", "--clear", VENV], quiet=True)
-        run([PYTHON, "-m", "pip", "install", "--quiet", "uv"], quiet=True)
-        uv = VENV / "bin" / "uv"
-    return uv
-
-
-def find_uv() -> Path | None:
-    """Return a uv that starts and is new enough: the project's own, else the one on the path."""
-    for name in (str(VENV / "bin" / "uv"), "uv"):
-        if (path := shutil.which(name)) and is_new_enough(path):
-            return Path(path)
-    return None
-
-
-def is_new_enough(uv: str) -> bool:
-    """Tell whether uv starts (a version manager's stand-in may not) and has what the lock needs."""
-    try:
-        found = re.search(r"(\d+)\.(\d+)", output([uv, "--version"]))
-    except Failure:
-        return False
-    return found is not None and (int(found[1]), int(found[2])) >= OLDEST_UV
+    if not works:
+        say(f"set-up: making .venv for {sys.executable}")
+    if program := uv.find():
+        if not works:
+            run([program, "venv", "--quiet", "--clear", "--python", sys.executable, VENV])
+        return program
+    say("set-up: putting uv into .venv")
+    run([sys.executable, "-m", "venv", "--clear", VENV], quiet=True)
+    run([PYTHON, "-m", "pip", "install", "--quiet", "uv"], quiet=True)
+    return uv.path()
 
 
 def is_usable(python: Path) -> bool:
@@ -124,21 +105,7 @@ def is_usable(python: Path) -> bool:
     return True
 
 
-def keep_lock_neutral_in_git() -> None:
-    """Switch on the clean filter that `.gitattributes` names, for this clone.
-
-    Raises:
-        Failure: git refuses.
-    """
-    if not (ROOT / ".git").exists() or not shutil.which("git"):
-        return  # an unpacked archive: nothing can be committed from it
-    program = f"{shlex.quote(str(Path(sys.executable)))} tools/lock neutral"
-    wanted = {"filter.uv-lock.clean": program, "filter.uv-lock.required": "true"}
-    for key, value in wanted.items():
-        run(["git", "config", key, value], quiet=True)
-
-
-def tool_settings() -> dict[str, str]:
+def settings_of_pip() -> dict[str, str]:
     """Return settings for uv that only pip has: a registry of one's own, and whom to trust.
 
     They go into the environment and nowhere else; a file of the project must not name a registry.

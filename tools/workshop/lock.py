@@ -16,13 +16,15 @@ same name and another hash is refused.
 from __future__ import annotations
 
 import re
+import shlex
+import shutil
 import sys
 import tomllib
 from difflib import unified_diff
 from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias
 
-from workshop import addresses
+from workshop import addresses, uv
 from workshop.shell import ROOT, Failure, output, run, say
 
 if TYPE_CHECKING:
@@ -38,6 +40,12 @@ usage: tools/lock make [UV LOCK ARGUMENT...]   resolve, then write the neutral u
                                                and that completing it gives the same versions
                                                and hashes\
 """
+
+FILTER = {
+    "filter.uv-lock.clean": f"{shlex.quote(sys.executable)} tools/lock neutral",
+    # Without it, git would take the file as it is if the program could not be run.
+    "filter.uv-lock.required": "true",
+}
 
 Files: TypeAlias = dict[tuple[str, str], dict[str, str]]
 """For each package and version: the hash of each of its files."""
@@ -80,11 +88,31 @@ def complete(root: Path = ROOT) -> None:
     """
     path = root / NAME
     reviewed = path.read_text("utf-8") if path.exists() else ""
-    run(["uv", "lock"], cwd=root, quiet=True)
+    run([uv.path(), "lock"], cwd=root, quiet=True)
     completed = path.read_text("utf-8")
     kept = prune(completed, reviewed)
     if kept != completed:
         path.write_text(kept, "utf-8")
+    settle_in_git(root)
+
+
+def settle_in_git(root: Path = ROOT) -> None:
+    """Let git see the neutral form: switch the clean filter on, and have it look again.
+
+    git takes a file of another size for a changed one, without asking the filter, until it is
+    added. A lock that really has changed is left to its author to add.
+
+    Raises:
+        Failure: git refuses.
+    """
+    if not (root / ".git").exists() or not shutil.which("git"):
+        return  # an unpacked archive: nothing can be committed from it
+    for key, value in FILTER.items():
+        run(["git", "config", key, value], cwd=root, quiet=True)
+    if output(["git", "status", "--porcelain", "--", NAME], cwd=root).startswith(" M"):
+        committed = output(["git", "show", f":{NAME}"], cwd=root)
+        if committed == neutral((root / NAME).read_text("utf-8")):
+            run(["git", "add", "--", NAME], cwd=root, quiet=True)
 
 
 def make(root: Path, arguments: Sequence[str]) -> None:
@@ -93,7 +121,7 @@ def make(root: Path, arguments: Sequence[str]) -> None:
     Raises:
         Failure: uv cannot resolve.
     """
-    run(["uv", "lock", *arguments], cwd=root)
+    run([uv.path(), "lock", *arguments], cwd=root)
     path = root / NAME
     path.write_text(neutral(path.read_text("utf-8")), "utf-8")
 
