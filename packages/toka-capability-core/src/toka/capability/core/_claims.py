@@ -1,0 +1,174 @@
+"""What a token says: who may do what, from when to when, and with how much."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from toka.capability.core._denial import Denial
+from toka.capability.core._errors import InvalidClaimsError, PermissionSyntaxError
+from toka.capability.core._permission import Permission
+from toka.capability.core._permission_set import PermissionSet
+from toka.types import MAX_PERMISSIONS, MAX_TOKEN_LIFETIME_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MAX_NAME_BYTES: Final = 256
+"""Longest subject, vault, token id or audience, in UTF-8."""
+MAX_AUDIENCES: Final = 16
+MAX_AMOUNT: Final = 2**53 - 1
+"""Largest amount in a budget: the largest integer that every JSON reader keeps exact."""
+MAX_TIME: Final = 253_402_300_799
+"""The last second of the year 9999, in seconds since the Unix epoch."""
+ISSUED_AT_LEEWAY_SECONDS: Final = 5
+"""How far the clock of an issuer may be ahead."""
+BUDGET_RESOURCES: Final = frozenset({"calls", "money", "tokens"})
+"""What a budget may limit; `money` counts millionths of a US dollar."""
+
+
+@attrs.frozen
+class Claims:
+    """What a token says, once it is known who said it.
+
+    Constructing checks nothing; `validate_claims` checks everything.
+    """
+
+    subject: str
+    """Who acts. On the wire `sub`."""
+    vault: str
+    """The tenant whose things the permissions speak of."""
+    permissions: tuple[str, ...]
+    """What the subject may do. An empty tuple grants nothing."""
+    issued_at: int
+    """Seconds since the Unix epoch. On the wire `iat`."""
+    expires_at: int
+    """The first second at which the token is no longer valid. On the wire `exp`."""
+    token_id: str
+    """Names this token, for revocation. On the wire `jti`."""
+    not_before: int | None = None
+    """The first second at which the token is valid. On the wire `nbf`."""
+    audience: tuple[str, ...] = ()
+    """Who may accept the token; empty where anybody may who knows the key. On the wire `aud`."""
+    untainted: tuple[str, ...] = ()
+    """What the subject may do besides, while nothing from outside has influenced it."""
+    budget: tuple[tuple[str, int], ...] = ()
+    """Resource and amount, sorted by resource. A resource that is not named is not limited here."""
+
+    @cached_property
+    def granted(self) -> PermissionSet:
+        """What the subject may do at any time."""
+        return PermissionSet.parse(self.permissions)
+
+    @cached_property
+    def guarded(self) -> PermissionSet:
+        """What the subject may do only while it is not tainted."""
+        return PermissionSet.parse(self.untainted)
+
+    def budget_for(self, resource: str) -> int | None:
+        """Return the amount of `resource` that may be spent, or None where it is not limited."""
+        return dict(self.budget).get(resource)
+
+
+def validate_claims(claims: Claims, now_seconds: int, *, leeway_seconds: int = 0) -> None:
+    """Check every limit and every rule of time.
+
+    Args:
+        claims: What to check.
+        now_seconds: The time of day, in seconds since the Unix epoch.
+        leeway_seconds: How far the clocks of issuer and validator may differ. It never extends
+            the longest lifetime.
+
+    Raises:
+        InvalidClaimsError: A rule is broken; `denial` says which.
+    """
+    _check_name("sub", claims.subject)
+    _check_name("vault", claims.vault)
+    _check_name("jti", claims.token_id)
+    _check_permissions((*claims.permissions, *claims.untainted))
+    _check_audience(claims.audience)
+    _check_budget(claims.budget)
+    _check_lifetime(claims)
+    _check_time(claims, now_seconds, leeway_seconds)
+
+
+def _check_name(label: str, text: str) -> None:
+    # Canonical encoding, logs and people must agree on what a name is: printable, one spelling.
+    if not text.strip() or len(text.encode("utf-8", "replace")) > MAX_NAME_BYTES:
+        raise _invalid(f"{label} is blank or over {MAX_NAME_BYTES} bytes")
+    if text.isascii():
+        if not text.isprintable() or text != text.strip():
+            raise _invalid(f"{label} holds white space at an end, or a control character")
+    else:
+        _check_unicode_name(label, text)
+
+
+def _check_unicode_name(label: str, text: str) -> None:
+    import unicodedata  # noqa: PLC0415 - one megabyte that ASCII names never need
+
+    if not text.isprintable() or text != text.strip():
+        raise _invalid(f"{label} holds white space at an end, or an invisible character")
+    if not unicodedata.is_normalized("NFC", text):
+        raise _invalid(f"{label} is not in Unicode normalisation form C")
+
+
+def _check_permissions(permissions: Sequence[str]) -> None:
+    if len(permissions) > MAX_PERMISSIONS:
+        raise _invalid(f"there are {len(permissions)} permissions, over {MAX_PERMISSIONS}")
+    for text in permissions:
+        try:
+            Permission.parse(text)
+        except PermissionSyntaxError as error:
+            raise _invalid(f"a permission is not in the grammar: {error.message}") from error
+
+
+def _check_audience(audience: Sequence[str]) -> None:
+    if len(audience) > MAX_AUDIENCES:
+        raise _invalid(f"there are {len(audience)} audiences, over {MAX_AUDIENCES}")
+    for name in audience:
+        _check_name("aud", name)
+
+
+def _check_budget(budget: Sequence[tuple[str, int]]) -> None:
+    names = [name for name, _ in budget]
+    if names != sorted(set(names)):
+        raise _invalid("the budget is not sorted by resource, or names one twice")
+    for name, amount in budget:
+        if name not in BUDGET_RESOURCES:
+            raise _invalid("the budget names an unknown resource")
+        if not _is_integer(amount, MAX_AMOUNT):
+            raise _invalid(f"the budget's {name} is no integer from 0 to {MAX_AMOUNT}")
+
+
+def _check_lifetime(claims: Claims) -> None:
+    times = [("iat", claims.issued_at), ("exp", claims.expires_at)]
+    if claims.not_before is not None:
+        times.append(("nbf", claims.not_before))
+    for label, value in times:
+        if not _is_integer(value, MAX_TIME):
+            raise _invalid(f"{label} is no integer of seconds up to the year 9999")
+    if claims.expires_at <= claims.issued_at:
+        raise _invalid("exp is not after iat")
+    if claims.expires_at - claims.issued_at > MAX_TOKEN_LIFETIME_SECONDS:
+        raise _invalid(f"the lifetime is over {MAX_TOKEN_LIFETIME_SECONDS} seconds")
+    if claims.not_before is not None and claims.not_before >= claims.expires_at:
+        raise _invalid("nbf is not before exp")
+
+
+def _check_time(claims: Claims, now: int, leeway: int) -> None:
+    if now >= claims.expires_at + leeway:
+        raise _invalid("the token has expired", "capability.expired")
+    if claims.issued_at > now + max(leeway, ISSUED_AT_LEEWAY_SECONDS):
+        raise _invalid("iat lies in the future", "capability.not_yet_valid")
+    if claims.not_before is not None and claims.not_before > now + leeway:
+        raise _invalid("nbf lies in the future", "capability.not_yet_valid")
+
+
+def _is_integer(value: object, maximum: int) -> bool:
+    return type(value) is int and 0 <= value <= maximum
+
+
+def _invalid(rule: str, code: str = InvalidClaimsError.default_code) -> InvalidClaimsError:
+    return InvalidClaimsError.of(Denial(code=code, rule=rule))

@@ -1,0 +1,36 @@
+"""What a token format is to the rest of Toka: something that issues and something that validates.
+
+A token is text to whoever holds it. Which format it has, and which cryptography, only the two
+ends know; the kernel sees `Claims`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from toka.capability.core._claims import Claims
+
+
+class TokenIssuer(Protocol):
+    """Turns claims into a token."""
+
+    def issue(self, claims: Claims) -> str:
+        """Return a token that says `claims`.
+
+        Raises:
+            InvalidClaimsError: The claims break a limit; no token is made.
+        """
+        ...
+
+
+class TokenValidator(Protocol):
+    """Turns a token into the claims that its issuer signed."""
+
+    def validate(self, token: str) -> Claims:
+        """Return what `token` says, if it is genuine and valid now.
+
+        Raises:
+            TokenRefusedError: It is not. The reason is for the audit, not for the caller.
+        """
+        ...
