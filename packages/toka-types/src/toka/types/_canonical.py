@@ -39,17 +39,19 @@ def canonical(value: object) -> bytes:
             text, an integer outside 64 bits, or a value of another type.
 
     """
-    _check(value, "value")
     try:
+        _check(value, "value")
         return _ENCODER.encode(value)
-    except (OverflowError, TypeError, RecursionError, msgspec.MsgspecError) as error:
+    except (UnicodeError, RecursionError) as error:
         raise CanonicalEncodingError(f"The value has no canonical encoding: {error}.") from error
 
 
 def _check(value: object, where: str) -> None:
-    if value is None or isinstance(value, (bool, int)):
+    if value is None or isinstance(value, bool):
         return
-    if isinstance(value, str):
+    if isinstance(value, int):
+        _check_integer(value, where)
+    elif isinstance(value, str):
         _check_text(value, where)
     elif isinstance(value, dict):
         _check_items(cast("dict[object, object]", value).items(), where)
@@ -61,6 +63,11 @@ def _check(value: object, where: str) -> None:
             f"{where} is a {type(value).__name__}, which has no canonical encoding.",
             hint="Use integers instead of floats, and builtin types only.",
         )
+
+
+def _check_integer(number: int, where: str) -> None:
+    if not -(1 << 63) <= number < 1 << 63:
+        raise CanonicalEncodingError(f"{where} is an integer that does not fit 64 bits.")
 
 
 def _check_items(items: Iterable[tuple[object, object]], where: str) -> None:
@@ -100,12 +107,12 @@ class Codec(Generic[T]):
         """Return the canonical bytes of `value`.
 
         Raises:
-            CanonicalEncodingError: A text is not NFC, or an integer exceeds 64 bits.
+            CanonicalEncodingError: A text is not NFC or not Unicode, or a field holds another type.
 
         """
         try:
             data = self._encoder.encode(value)
-        except (OverflowError, TypeError, msgspec.MsgspecError) as error:
+        except (UnicodeError, TypeError) as error:
             raise CanonicalEncodingError(
                 f"A {self._type.__name__} has no canonical encoding: {error}."
             ) from error
