@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 """The project's top directory."""
 
 
-class Failure(Exception):  # noqa: N818 - read by people as "the step's failure", not as a bug
+class Failure(Exception):
     """A step failed; the message says what, where, and what to do."""
 
 
