@@ -26,22 +26,7 @@ if TYPE_CHECKING:
 
 USAGE = "usage: tools/smoke FOLDER [MEMBER...]   try each wheel alone; FOLDER holds all of them"
 
-PROBE = """
-import importlib, sys
-from importlib.metadata import distribution
-from pathlib import Path
-
-name, module_name, version = sys.argv[1:]
-module = importlib.import_module(module_name)
-prefix = Path(sys.prefix).resolve()
-assert Path(module.__file__).resolve().is_relative_to(prefix), module.__file__
-missing = [public for public in module.__all__ if not hasattr(module, public)]
-assert not missing, f"{module_name}.__all__ names what is not there: {missing}"
-assert not hasattr(sys.modules["toka"], "__file__") or sys.modules["toka"].__file__ is None
-assert distribution(name).version == version
-for entry_point in distribution(name).entry_points:
-    entry_point.load()
-"""
+PROBE = Path(__file__).with_name("probe.py")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -93,7 +78,7 @@ def try_alone(member: Member, wheel: Path, constraints: Path, scratch: Path) -> 
     )
     run([program, "pip", "check", *into], cwd=scratch, quiet=True)
     words = [member.name, member.import_name, member.version]
-    run([python, "-I", "-W", "error", "-c", PROBE, *words], cwd=scratch, quiet=True)
+    run([python, "-I", "-W", "error", PROBE, *words], cwd=scratch, quiet=True)
 
 
 def wheel_of(member: Member, folder: Path) -> Path:
