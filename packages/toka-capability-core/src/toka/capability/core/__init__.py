@@ -23,6 +23,8 @@ from toka.capability.core._permission import ANY_ACTION, Permission, Request
 from toka.capability.core._permission_set import MAX_CACHED_ANSWERS, PermissionSet
 from toka.capability.core._protocols import TokenIssuer, TokenValidator
 from toka.capability.core._resource import MAX_PERMISSION_BYTES, MAX_WILDCARDS, quote_resource
+from toka.capability.core._steady_time import SteadyTime
+from toka.capability.core._wire import decode_claims, encode_claims, strict_json
 
 __all__ = [
     "ANY_ACTION",
@@ -48,9 +50,13 @@ __all__ = [
     "PermissionSet",
     "PermissionSyntaxError",
     "Request",
+    "SteadyTime",
     "TokenIssuer",
     "TokenRefusedError",
     "TokenValidator",
+    "decode_claims",
+    "encode_claims",
     "quote_resource",
+    "strict_json",
     "validate_claims",
 ]

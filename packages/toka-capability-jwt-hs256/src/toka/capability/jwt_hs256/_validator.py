@@ -1,0 +1,161 @@
+"""Checking: a text becomes claims only if nothing about it is doubtful.
+
+Order: type, length, shape, header, key, signature, and only then the claims, so that a stranger
+never gets further than one HMAC over 8,192 bytes.
+
+*Two ways to verify, one answer.* A header is an encoded text that repeats in every token of an
+issuer. One that is new here is parsed, judged, and the token verified by joserfc; if the signature
+is right, the text is remembered with its key. A token that starts with a remembered text needs no
+parsing of headers and no registry of algorithms, only one HMAC, compared in constant time as text,
+so that of the spellings of a last character only the canonical one is equal. The headers that our
+own issuer writes are remembered from the start. What is decided by memory is thus, byte for byte,
+what was decided by parsing; a differential test holds the two together.
+
+Why: for a token of 380 bytes `joserfc.jwt.decode` with a check of `exp` takes 17 us of CPU (one
+core, CPython 3.11) and this validator 10.5 us: 1.3 for the HMAC, 3.5 for strict JSON, 2.5 for the
+claims, 1 for the shape. With joserfc under the same checks it would be 39.
+"""
+
+from __future__ import annotations
+
+import re
+from hmac import compare_digest
+from typing import TYPE_CHECKING, Final
+
+from toka.capability.core import (
+    Denial,
+    SteadyTime,
+    TokenRefusedError,
+    decode_claims,
+    validate_claims,
+)
+from toka.capability.jwt_hs256._base64url import decode, encode
+from toka.capability.jwt_hs256._header import ALGORITHM, read_kid, write_header
+from toka.types import MAX_TOKEN_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from toka.capability.core import Claims, TokenValidator
+    from toka.capability.jwt_hs256._key import Hs256Key
+    from toka.types import Clock
+
+MAX_LEEWAY_SECONDS: Final = 60
+MAX_REMEMBERED_HEADERS: Final = 64
+
+# A signature of 32 bytes is 43 characters; each class excludes the dot, so matching is linear.
+_SHAPE: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]{43})")
+
+
+class JwtHs256Validator:
+    """Validates capability tokens under any of several keys.
+
+    A token without a key's name is accepted only where there is one key: trying several would let
+    a token choose.
+    """
+
+    __slots__ = ("_audience", "_headers", "_keys", "_leeway", "_time")
+
+    def __init__(
+        self,
+        keys: Iterable[Hs256Key],
+        clock: Clock,
+        leeway_seconds: int = 0,
+        *,
+        audience: str | None = None,
+    ) -> None:
+        """Prepare to validate.
+
+        Args:
+            keys: All that may sign.
+            clock: Tells the time.
+            leeway_seconds: How far the clocks of issuer and validator may differ, at most 60.
+            audience: Who we are. A token for somebody else is refused; without a name of our own,
+                a token that names an audience is not for us (RFC 7519, section 4.1.3).
+
+        Raises:
+            ValueError: There is no key, or the leeway is out of range.
+        """
+        self._keys = {key.kid: key for key in keys}
+        if not self._keys:
+            raise ValueError("A validator needs a key.")
+        if not 0 <= leeway_seconds <= MAX_LEEWAY_SECONDS:
+            raise ValueError(f"A leeway is 0 to {MAX_LEEWAY_SECONDS} seconds.")
+        self._headers = {write_header(kid): key for kid, key in self._keys.items()}
+        self._time = SteadyTime(clock)
+        self._leeway = leeway_seconds
+        self._audience = audience
+
+    def validate(self, token: str) -> Claims:
+        """Return what `token` says, if it is genuine and valid now.
+
+        Raises:
+            TokenRefusedError: It is not. The reason is for the audit, not for the caller.
+        """
+        claims = decode_claims(self._verified_payload(token))
+        validate_claims(claims, self._time.seconds(), leeway_seconds=self._leeway)
+        if claims.audience and self._audience not in claims.audience:
+            raise _refused("wrong_audience", "the token is for another audience")
+        if self._audience is not None and not claims.audience:
+            raise _refused("wrong_audience", "the token names no audience")
+        return claims
+
+    def _verified_payload(self, token: object) -> bytes:
+        if not isinstance(token, str) or len(token) > MAX_TOKEN_BYTES:
+            raise _refused("malformed", f"the token is no text of up to {MAX_TOKEN_BYTES} bytes")
+        match = _SHAPE.fullmatch(token)
+        if match is None:
+            raise _refused("malformed", "the token is not three parts of base64url")
+        header, payload, signature = match.groups()
+        key = self._headers.get(header)
+        if key is None:
+            self._verify_unfamiliar(token, header)
+        else:
+            expected = encode(key.sign(token[: match.end(2)].encode("ascii")))
+            if not compare_digest(expected, signature):
+                raise _refused("bad_signature", "the signature is wrong")
+        try:
+            return decode(payload)
+        except ValueError as error:
+            raise _refused("malformed", "the payload is not canonical base64url") from error
+
+    def _verify_unfamiliar(self, token: str, header: str) -> None:
+        """Verify a token whose header was not seen before, and remember the header."""
+        kid = read_kid(header)
+        if kid is None and len(self._keys) == 1:
+            (kid,) = self._keys
+        key = self._keys.get(kid) if kid is not None else None
+        if key is None:
+            raise _refused("unknown_key", "the token names no key that is known")
+        try:
+            decode(token[-43:])
+        except ValueError as error:
+            raise _refused("malformed", "the signature is not canonical base64url") from error
+        _verify_with_joserfc(token, key)
+        if len(self._headers) < MAX_REMEMBERED_HEADERS:
+            self._headers[header] = key
+
+
+def _verify_with_joserfc(token: str, key: Hs256Key) -> None:
+    from joserfc import jws  # noqa: PLC0415 - 80 ms, and tokens of our own issuer never need it
+    from joserfc.errors import JoseError  # noqa: PLC0415 - see above
+    from joserfc.jwk import OctKey  # noqa: PLC0415 - see above
+
+    secret = OctKey.import_key(key.unsafe_secret())
+    try:
+        jws.deserialize_compact(token, secret, algorithms=[ALGORITHM])
+    except (JoseError, ValueError) as error:
+        # The library's error may quote the token, so it is named here and not chained.
+        rule = f"the signature is wrong ({type(error).__name__})"
+        refusal = _refused("bad_signature", rule)
+    else:
+        return
+    raise refusal
+
+
+def _refused(code: str, rule: str) -> TokenRefusedError:
+    return TokenRefusedError.of(Denial(code=f"capability.{code}", rule=rule))
+
+
+if TYPE_CHECKING:
+    _implements: type[TokenValidator] = JwtHs256Validator
