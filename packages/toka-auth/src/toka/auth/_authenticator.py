@@ -1,0 +1,163 @@
+"""From a presented credential to claims, and from every failure to one and the same answer.
+
+Verifying is done once for each token and then remembered by digest, never by text: a dump of memory
+or a mistake in a log shows no token. What is remembered holds until the earliest moment at which
+the answer could change: the token expires, or something, anything, is revoked; then only the
+revocation is looked up again, as a signature does not go bad. Failures are not remembered: they
+cost one length check or one HMAC, and remembering them would let strangers fill the memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from toka.auth._errors import AuthenticationError
+from toka.auth._revocation import NothingRevoked
+from toka.capability.core import Denial, SteadyTime, TokenRefusedError
+from toka.types import MAX_TOKEN_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from toka.auth._revocation import RevocationCheck
+    from toka.capability.core import Claims, TokenValidator
+    from toka.types import Clock
+
+DEFAULT_CACHE_SIZE: Final = 4_096
+
+_log = logging.getLogger("toka.auth")
+
+
+@attrs.frozen
+class RefusedCredential:
+    """What the audit learns about a failure; it never holds the credential."""
+
+    fingerprint: str
+    """The first half of the credential's SHA-256 in hexadecimal; empty if it was never hashed."""
+    denials: tuple[Denial, ...]
+    """Why each validator refused, in their order, or the one reason that came before or after."""
+
+
+@attrs.frozen
+class _Verified:
+    claims: Claims
+    epoch: int
+
+
+class Authenticator:
+    """Says who presents a credential, and what it allows.
+
+    Safe to use from several threads.
+    """
+
+    __slots__ = ("_audit", "_cache_size", "_revoked", "_time", "_validators", "_verified")
+
+    def __init__(
+        self,
+        validators: Sequence[TokenValidator],
+        clock: Clock,
+        cache_size: int = DEFAULT_CACHE_SIZE,
+        revoked: RevocationCheck | None = None,
+        *,
+        audit: Callable[[RefusedCredential], None] | None = None,
+    ) -> None:
+        """Prepare to authenticate.
+
+        Args:
+            validators: One for each kind of token; the first that accepts decides.
+            clock: Tells the time.
+            cache_size: How many verified tokens to remember; when they are that many, all are
+                forgotten and remembering starts again.
+            revoked: Knows what was taken back; nothing if left out.
+            audit: Is told of every failure; a warning is logged if left out. It should not raise:
+                whatever it raises reaches the caller in place of the constant error.
+
+        Raises:
+            ValueError: There is no validator, or the cache size is not positive.
+        """
+        if not validators:
+            raise ValueError("An authenticator needs a validator.")
+        if cache_size < 1:
+            raise ValueError("A cache holds at least one token.")
+        self._validators = tuple(validators)
+        self._time = SteadyTime(clock)
+        self._cache_size = cache_size
+        self._revoked = revoked if revoked is not None else NothingRevoked()
+        self._audit = audit if audit is not None else _log_refusal
+        self._verified: dict[bytes, _Verified] = {}
+
+    def authenticate(self, credential: str) -> Claims:
+        """Return the claims of a genuine credential that is valid now and was not taken back.
+
+        Raises:
+            AuthenticationError: It is anything else; the error does not say what.
+        """
+        if not _is_presentable(credential):
+            raise self._refusal("", _UNPRESENTABLE)
+        digest = hashlib.sha256(credential.encode("ascii")).digest()
+        found = self._verified.get(digest)
+        if found is None or self._time.seconds() >= found.claims.expires_at:
+            return self._verify(credential, digest)
+        if found.epoch == self._revoked.epoch:
+            return found.claims
+        return self._accept(found.claims, digest, self._revoked.epoch)
+
+    def forget(self) -> None:
+        """Forget all verified tokens, for example because a key is no longer trusted."""
+        self._verified.clear()
+
+    def _verify(self, credential: str, digest: bytes) -> Claims:
+        epoch = self._revoked.epoch
+        denials: list[Denial] = []
+        for validator in self._validators:
+            try:
+                claims = validator.validate(credential)
+            except TokenRefusedError as error:
+                denials.append(error.denial)
+            else:
+                return self._accept(claims, digest, epoch)
+        # Raised out here, not while a reason is being handled: nothing may be chained to it.
+        self._verified.pop(digest, None)
+        raise self._refusal(_fingerprint(digest), *denials)
+
+    def _accept(self, claims: Claims, digest: bytes, epoch: int) -> Claims:
+        # The epoch was read before the check: what is revoked meanwhile is looked up next time.
+        denial = self._revoked.denial(claims)
+        if denial is not None:
+            self._verified.pop(digest, None)
+            raise self._refusal(_fingerprint(digest), denial)
+        if len(self._verified) >= self._cache_size:
+            self._verified.clear()
+        self._verified[digest] = _Verified(claims, epoch)
+        return claims
+
+    def _refusal(self, fingerprint: str, *denials: Denial) -> AuthenticationError:
+        self._audit(RefusedCredential(fingerprint, denials))
+        return AuthenticationError()
+
+
+_UNPRESENTABLE: Final = Denial(
+    code="capability.malformed",
+    rule=f"the credential is not ASCII text of up to {MAX_TOKEN_BYTES} bytes",
+)
+
+
+def _is_presentable(credential: object) -> bool:
+    return (
+        isinstance(credential, str)
+        and 0 < len(credential) <= MAX_TOKEN_BYTES
+        and credential.isascii()
+    )
+
+
+def _fingerprint(digest: bytes) -> str:
+    return digest[: len(digest) // 2].hex()
+
+
+def _log_refusal(refused: RefusedCredential) -> None:
+    reasons = "; ".join(f"{denial.code}: {denial.rule}" for denial in refused.denials)
+    _log.warning("credential %s refused: %s", refused.fingerprint or "(unread)", reasons)
