@@ -83,12 +83,12 @@ def ready_uv() -> Path:
     Raises:
         Failure: the environment or uv cannot be installed.
     """
-    works = is_usable(PYTHON)
-    if not works:
-        say(f"set-up: making .venv for {sys.executable}")
-    if program := uv.find():
-        if not works:
-            run([program, "venv", "--quiet", "--clear", "--python", sys.executable, VENV])
+    if is_usable(PYTHON) and (program := uv.find()):
+        return program
+    say(f"set-up: making .venv for {sys.executable}")
+    # Making it anew takes a uv inside it away.
+    if program := uv.on_path():
+        run([program, "venv", "--quiet", "--clear", "--python", sys.executable, VENV])
         return program
     say("set-up: putting uv into .venv")
     run([sys.executable, "-m", "venv", "--clear", VENV], quiet=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -15,10 +16,13 @@ OLDEST = (0, 9)
 
 def find() -> Path | None:
     """Return a uv that starts and is new enough, if there is one."""
-    for name in (str(VENV / "bin" / "uv"), "uv"):
-        if (path := shutil.which(name)) and _is_new_enough(path):
-            return Path(path)
-    return None
+    return _usable(str(VENV / "bin" / "uv")) or on_path()
+
+
+def on_path() -> Path | None:
+    """Return such a uv outside the project."""
+    outside = [it for it in os.environ.get("PATH", "").split(os.pathsep) if it != str(VENV / "bin")]
+    return _usable("uv", os.pathsep.join(outside))
 
 
 def path() -> Path:
@@ -32,9 +36,13 @@ def path() -> Path:
     raise Failure("there is no uv here that works; tools/dev set-up puts one into .venv")
 
 
-def _is_new_enough(uv: str) -> bool:
+def _usable(name: str, search: str | None = None) -> Path | None:
+    program = shutil.which(name, path=search)
+    if program is None:
+        return None
     try:
-        found = re.search(r"(\d+)\.(\d+)", output([uv, "--version"]))
+        found = re.search(r"(\d+)\.(\d+)", output([program, "--version"]))
     except Failure:  # a version manager's stand-in for a uv that is not there
-        return False
-    return found is not None and (int(found[1]), int(found[2])) >= OLDEST
+        return None
+    new_enough = found is not None and (int(found[1]), int(found[2])) >= OLDEST
+    return Path(program) if new_enough else None
