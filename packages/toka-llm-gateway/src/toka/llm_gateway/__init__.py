@@ -1,5 +1,6 @@
 """One face to language models: Anthropic Messages and OpenAI chat completions over aiohttp."""
 
+from toka.llm_gateway._environment import model_from_environment
 from toka.llm_gateway._errors import (
     AuthenticationFailed,
     CallFailed,
@@ -28,6 +29,7 @@ from toka.llm_gateway._events import (
     TextDelta,
     ToolUseStart,
 )
+from toka.llm_gateway._http_model import MAX_RESPONSE_BYTES, HttpModel, HttpOptions
 from toka.llm_gateway._messages import (
     ModelMessage,
     Part,
@@ -38,11 +40,26 @@ from toka.llm_gateway._messages import (
     ToolUse,
 )
 from toka.llm_gateway._model import Model
+from toka.llm_gateway._prices import Price, PriceTable
+from toka.llm_gateway._providers import (
+    ANTHROPIC_URL,
+    OPENAI_URL,
+    AnthropicModel,
+    OpenAIChatModel,
+)
 from toka.llm_gateway._request import DEFAULT_MAX_OUTPUT_TOKENS, ModelRequest, ToolSchema
 from toka.llm_gateway._response import Cost, Estimate, ModelResponse, StopReason, Usage
+from toka.llm_gateway._retry import RetryPolicy
+from toka.llm_gateway._secret import ApiKey
+from toka.llm_gateway._transport import Timeouts
 
 __all__ = [
+    "ANTHROPIC_URL",
     "DEFAULT_MAX_OUTPUT_TOKENS",
+    "MAX_RESPONSE_BYTES",
+    "OPENAI_URL",
+    "AnthropicModel",
+    "ApiKey",
     "ArgumentsDelta",
     "AuthenticationFailed",
     "CallFailed",
@@ -52,6 +69,8 @@ __all__ = [
     "ContextTooLong",
     "Cost",
     "Estimate",
+    "HttpModel",
+    "HttpOptions",
     "InvalidRequest",
     "LlmFailure",
     "Model",
@@ -60,8 +79,11 @@ __all__ = [
     "ModelRequest",
     "ModelResponse",
     "ModelTimeout",
+    "OpenAIChatModel",
     "Overloaded",
     "Part",
+    "Price",
+    "PriceTable",
     "ProviderError",
     "QuotaExhausted",
     "RateLimited",
@@ -69,6 +91,7 @@ __all__ = [
     "ReasoningDelta",
     "ResponseInvalid",
     "ResponseTooLarge",
+    "RetryPolicy",
     "Role",
     "StopReason",
     "StreamEvent",
@@ -76,10 +99,12 @@ __all__ = [
     "Text",
     "TextDelta",
     "TimeoutPhase",
+    "Timeouts",
     "ToolArgumentsInvalid",
     "ToolOutput",
     "ToolSchema",
     "ToolUse",
     "ToolUseStart",
     "Usage",
+    "model_from_environment",
 ]

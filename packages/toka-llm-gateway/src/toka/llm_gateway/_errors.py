@@ -39,7 +39,7 @@ TimeoutPhase: TypeAlias = Literal["connect", "first_token", "idle", "total"]
 """Which limit passed."""
 
 
-class LlmFailure(TokaError):  # noqa: N818 - subclasses say what happened, in the past tense
+class LlmFailure(TokaError):
     """Anything that this distribution raises."""
 
     default_code = "llm.failure"
@@ -60,8 +60,14 @@ class CallFailed(LlmFailure):
     """
 
     default_code = "llm.call_failed"
-    retryable: ClassVar[bool] = False
-    """Whether the same request may succeed if it is made again later."""
+    transient: ClassVar[bool] = False
+    """Whether failures of this kind tend to pass."""
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same request may succeed if it is made again later."""
+        told = self.details.get("should_retry")
+        return told if isinstance(told, bool) else self.transient
 
     @property
     def request_id(self) -> str:
@@ -131,28 +137,28 @@ class RateLimited(CallFailed):
     """Too many requests or tokens; `retry_after_ns` says when to come back, if it is known."""
 
     default_code = "llm.rate_limited"
-    retryable = True
+    transient = True
 
 
 class Overloaded(CallFailed):
     """The provider has no capacity now."""
 
     default_code = "llm.overloaded"
-    retryable = True
+    transient = True
 
 
 class ProviderError(CallFailed):
     """The provider failed."""
 
     default_code = "llm.provider_error"
-    retryable = True
+    transient = True
 
 
 class ConnectionFailed(CallFailed):
     """No connection, or it broke before an answer began."""
 
     default_code = "llm.connection_failed"
-    retryable = True
+    transient = True
 
 
 class ModelTimeout(CallFailed):
@@ -162,7 +168,7 @@ class ModelTimeout(CallFailed):
     """
 
     default_code = "llm.timeout"
-    retryable = True
+    transient = True
 
     @property
     def phase(self) -> str:
@@ -174,7 +180,7 @@ class StreamInterrupted(CallFailed):
     """A streamed answer stopped before its end; the part that came is not the answer."""
 
     default_code = "llm.stream_interrupted"
-    retryable = True
+    transient = True
 
 
 class ResponseInvalid(CallFailed):
@@ -193,4 +199,4 @@ class ToolArgumentsInvalid(ResponseInvalid):
     """The model asked for a tool with arguments that are not a JSON object."""
 
     default_code = "llm.tool_arguments_invalid"
-    retryable = True
+    transient = True

@@ -1,5 +1,43 @@
 """Models and servers for tests: in process from a script, or over the real wire formats."""
 
+from toka.llm_gateway.testing._fake_anthropic import FakeAnthropic
+from toka.llm_gateway.testing._fake_openai import FakeOpenAI
+from toka.llm_gateway.testing._faults import (
+    Damage,
+    Damaged,
+    Fault,
+    Raw,
+    Refuse,
+    Reset,
+    Silence,
+)
 from toka.llm_gateway.testing._scripted import Script, ScriptedModel, ScriptLine, events_of, reply
+from toka.llm_gateway.testing._server import (
+    DEFAULT_KEY,
+    FakeProvider,
+    RecordedRequest,
+    ServerLine,
+    ServerScript,
+)
 
-__all__ = ["Script", "ScriptLine", "ScriptedModel", "events_of", "reply"]
+__all__ = [
+    "DEFAULT_KEY",
+    "Damage",
+    "Damaged",
+    "FakeAnthropic",
+    "FakeOpenAI",
+    "FakeProvider",
+    "Fault",
+    "Raw",
+    "RecordedRequest",
+    "Refuse",
+    "Reset",
+    "Script",
+    "ScriptLine",
+    "ScriptedModel",
+    "ServerLine",
+    "ServerScript",
+    "Silence",
+    "events_of",
+    "reply",
+]

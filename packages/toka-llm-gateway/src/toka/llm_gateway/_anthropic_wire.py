@@ -1,0 +1,159 @@
+"""The pieces that Anthropic's whole answers, streams and errors have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from toka.llm_gateway._dialect import Refusal
+from toka.llm_gateway._errors import (
+    AuthenticationFailed,
+    CallFailed,
+    ContextTooLong,
+    InvalidRequest,
+    ModelNotFound,
+    Overloaded,
+    ProviderError,
+    QuotaExhausted,
+    RateLimited,
+    ResponseInvalid,
+)
+from toka.llm_gateway._messages import Part, Reasoning, Text, ToolUse
+from toka.llm_gateway._response import StopReason, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from toka.types import JsonObject
+
+
+class WireBlock(msgspec.Struct):
+    """A content block, of any type."""
+
+    type: str
+    text: str = ""
+    id: str = ""
+    name: str = ""
+    input: dict[str, object] = {}  # msgspec copies it for every block
+    thinking: str = ""
+    signature: str = ""
+    data: str = ""
+
+
+class WireUsage(msgspec.Struct):
+    """Token counts; in a stream they come twice, and later ones replace earlier ones."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+
+    def update(self, later: WireUsage) -> None:
+        """Take over the counts that `later` holds."""
+        for name in self.__struct_fields__:
+            value = getattr(later, name)
+            if value is not None:
+                setattr(self, name, value)
+
+    def usage(self) -> Usage:
+        """Return the counts in the neutral form. Thinking is not counted apart here."""
+        return Usage(
+            self.input_tokens or 0,
+            self.output_tokens or 0,
+            self.cache_read_input_tokens or 0,
+            self.cache_creation_input_tokens or 0,
+            reported=self.output_tokens is not None,
+        )
+
+
+class WireError(msgspec.Struct):
+    """An error's type and sentence."""
+
+    type: str = ""
+    message: str = ""
+
+
+class _ErrorBody(msgspec.Struct):
+    error: WireError
+
+
+_ERROR_DECODER: Final = msgspec.json.Decoder(_ErrorBody)
+
+_STOP_REASONS: Final[Mapping[str | None, StopReason]] = {
+    "end_turn": StopReason.END_TURN,
+    "tool_use": StopReason.TOOL_USE,
+    "max_tokens": StopReason.MAX_TOKENS,
+    "model_context_window_exceeded": StopReason.MAX_TOKENS,
+    "stop_sequence": StopReason.STOP_SEQUENCE,
+    "refusal": StopReason.REFUSAL,
+}
+
+_KINDS: Final[Mapping[str, type[CallFailed]]] = {
+    "invalid_request_error": InvalidRequest,
+    "authentication_error": AuthenticationFailed,
+    "permission_error": AuthenticationFailed,
+    "billing_error": QuotaExhausted,
+    "not_found_error": ModelNotFound,
+    "request_too_large": ContextTooLong,
+    "rate_limit_error": RateLimited,
+    "timeout_error": ProviderError,
+    "api_error": ProviderError,
+    "overloaded_error": Overloaded,
+}
+
+_TOO_LONG: Final = ("prompt is too long", "exceed context limit", "context window")
+_NO_CREDIT: Final = "credit balance is too low"
+
+
+def part_of(block: WireBlock) -> Part:
+    """Return the part that a block holds.
+
+    Raises:
+        ResponseInvalid: Blocks of this type were not asked for and would be lost.
+
+    """
+    match block.type:
+        case "text":
+            return Text(block.text)
+        case "tool_use":
+            arguments: JsonObject = block.input  # type: ignore[assignment]  # JSON by origin
+            return ToolUse(block.id, block.name, arguments)
+        case "thinking":
+            return Reasoning(block.thinking, block.signature)
+        case "redacted_thinking":
+            return Reasoning("", block.data, redacted=True)
+        case _:
+            raise ResponseInvalid(f"The answer holds content of unknown type {block.type[:40]!r}.")
+
+
+def stop_reason_of(reason: str | None) -> StopReason:
+    """Return the neutral stop reason.
+
+    Raises:
+        ResponseInvalid: There is none, or an unknown one.
+
+    """
+    if reason not in _STOP_REASONS:
+        raise ResponseInvalid(f"The answer ends for an unknown reason: {str(reason)[:40]!r}.")
+    return _STOP_REASONS[reason]
+
+
+def refusal_of(body: bytes, otherwise: type[CallFailed]) -> Refusal:
+    """Read an error document; `otherwise` is its kind where it does not say."""
+    try:
+        error = _ERROR_DECODER.decode(body).error
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return Refusal(otherwise, "", "")
+    return Refusal(_kind(error, otherwise), error.type[:64], error.message)
+
+
+def _kind(error: WireError, otherwise: type[CallFailed]) -> type[CallFailed]:
+    kind = _KINDS.get(error.type, otherwise)
+    if kind is InvalidRequest:
+        sentence = error.message.lower()
+        if any(phrase in sentence for phrase in _TOO_LONG):
+            return ContextTooLong
+        if _NO_CREDIT in sentence:
+            return QuotaExhausted
+    return kind

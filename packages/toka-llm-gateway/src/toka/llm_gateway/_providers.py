@@ -1,0 +1,99 @@
+"""The models that a program makes: one class for each wire format."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from toka.llm_gateway._anthropic import AnthropicDialect
+from toka.llm_gateway._http_model import HttpModel, HttpOptions
+from toka.llm_gateway._openai import OpenAIDialect
+from toka.llm_gateway._secret import ApiKey
+
+if TYPE_CHECKING:
+    from toka.types import JsonObject
+
+ANTHROPIC_URL: Final = "https://api.anthropic.com"
+OPENAI_URL: Final = "https://api.openai.com/v1"
+
+_NOTHING: Final[JsonObject] = MappingProxyType({})
+_DEFAULTS: Final = HttpOptions()
+
+
+class AnthropicModel(HttpModel):
+    """A model behind Anthropic's Messages format."""
+
+    def __init__(
+        self,
+        name: str,
+        key: ApiKey | str | None,
+        *,
+        base_url: str = ANTHROPIC_URL,
+        provider: str = "anthropic",
+        options: HttpOptions = _DEFAULTS,
+        extra: JsonObject = _NOTHING,
+    ) -> None:
+        """Prepare to call a model; nothing is sent before the first call.
+
+        Args:
+            name: The model, for requests that name none.
+            key: Sent as `x-api-key`; None sends no key.
+            base_url: The address before `/v1/messages`.
+            provider: The name in responses and errors, and the section of the price table.
+            options: Limits, retries, prices.
+            extra: Further fields of every request, such as `thinking` or `cache_control`.
+
+        Raises:
+            ConfigurationInvalid: The key or the address cannot be used.
+
+        """
+        super().__init__(
+            AnthropicDialect(dict(extra)),
+            provider=provider,
+            name=name,
+            base_url=base_url.rstrip("/").removesuffix("/v1"),
+            key=_key(key),
+            options=options,
+        )
+
+
+class OpenAIChatModel(HttpModel):
+    """A model behind OpenAI's chat completions format: OpenAI's own or any compatible one."""
+
+    def __init__(
+        self,
+        name: str,
+        key: ApiKey | str | None,
+        *,
+        base_url: str = OPENAI_URL,
+        provider: str = "openai",
+        options: HttpOptions = _DEFAULTS,
+        extra: JsonObject = _NOTHING,
+    ) -> None:
+        """Prepare to call a model; nothing is sent before the first call.
+
+        Args:
+            name: The model, for requests that name none.
+            key: Sent as a bearer token; None sends no key, as local servers want it.
+            base_url: The address before `/chat/completions`.
+            provider: The name in responses and errors, and the section of the price table.
+            options: Limits, retries, prices.
+            extra: Further fields of every request, such as `reasoning_effort`.
+
+        Raises:
+            ConfigurationInvalid: The key or the address cannot be used.
+
+        """
+        renamed = base_url.rstrip("/") == OPENAI_URL
+        super().__init__(
+            OpenAIDialect("max_completion_tokens" if renamed else "max_tokens", dict(extra)),
+            provider=provider,
+            name=name,
+            base_url=base_url,
+            key=_key(key),
+            options=options,
+        )
+
+
+def _key(key: ApiKey | str | None) -> ApiKey | None:
+    return ApiKey(key) if isinstance(key, str) else key
