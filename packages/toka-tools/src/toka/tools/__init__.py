@@ -1,1 +1,60 @@
 """Tools for agents: a registry, JSON Schema checks, and built-in file, command and HTTP tools."""
+
+from toka.tools._context import Grants, ResourceLimits, ToolContext, Workspace
+from toka.tools._errors import (
+    AccessDeniedError,
+    AddressDeniedError,
+    AlreadyRegisteredError,
+    CommandDeniedError,
+    CommandStartError,
+    FileAccessError,
+    FileMissingError,
+    HttpRequestError,
+    InvalidArgumentsError,
+    InvalidManifestError,
+    InvalidToolError,
+    PathChangedError,
+    PathDeniedError,
+    ToolError,
+    ToolTimeoutError,
+    UnknownToolError,
+    WrongFileTypeError,
+)
+from toka.tools._registry import ENTRY_POINT_GROUP, ToolRegistry, installed_tools, load_installed
+from toka.tools._result import ToolFailure, ToolResult
+from toka.tools._tool import Tool, VariableEffect, effect_of
+from toka.types import SideEffect
+
+__all__ = [
+    "ENTRY_POINT_GROUP",
+    "AccessDeniedError",
+    "AddressDeniedError",
+    "AlreadyRegisteredError",
+    "CommandDeniedError",
+    "CommandStartError",
+    "FileAccessError",
+    "FileMissingError",
+    "Grants",
+    "HttpRequestError",
+    "InvalidArgumentsError",
+    "InvalidManifestError",
+    "InvalidToolError",
+    "PathChangedError",
+    "PathDeniedError",
+    "ResourceLimits",
+    "SideEffect",
+    "Tool",
+    "ToolContext",
+    "ToolError",
+    "ToolFailure",
+    "ToolRegistry",
+    "ToolResult",
+    "ToolTimeoutError",
+    "UnknownToolError",
+    "VariableEffect",
+    "Workspace",
+    "WrongFileTypeError",
+    "effect_of",
+    "installed_tools",
+    "load_installed",
+]

@@ -1,0 +1,77 @@
+"""What a call is handed besides its arguments: where it works, what it may do, and how much."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import attrs
+
+from toka.types import NANOSECONDS, Clock, SystemClock
+
+if TYPE_CHECKING:
+    from toka.capability.core import Permission
+
+
+class Grants(Protocol):
+    """The permissions of the caller; a `PermissionSet` is one."""
+
+    def covers(self, item: str, /) -> Permission | None:
+        """Return a permission that grants a request such as `fs:read:/data/a.txt`, or None."""
+        ...
+
+
+def _absolute(path: str | Path) -> Path:
+    return Path(path).absolute()
+
+
+def _absolute_or_none(path: str | Path | None) -> Path | None:
+    return None if path is None else _absolute(path)
+
+
+def _all_absolute(paths: tuple[str | Path, ...]) -> tuple[Path, ...]:
+    return tuple(_absolute(path) for path in paths)
+
+
+@attrs.frozen
+class Workspace:
+    """The directories of one agent."""
+
+    root: Path = attrs.field(converter=_absolute)
+    """Relative paths start here, and commands run here. Grants no access by itself."""
+    scratch: Path | None = attrs.field(default=None, converter=_absolute_or_none)
+    """Home and temporary directory of commands; without one they are told `/nonexistent`."""
+    protected: tuple[Path, ...] = attrs.field(default=(), converter=_all_absolute)
+    """No file tool touches anything here, whatever is granted: the event log and the keys."""
+
+
+@attrs.frozen
+class ResourceLimits:
+    """What a command may use. None leaves the limit of this process as it is."""
+
+    max_memory_bytes: int | None = 2 << 30
+    """Address space of each process."""
+    max_cpu_percent: float | None = None
+    """Of one core on average over the timeout, for each process."""
+    max_processes: int | None = 64
+    """Processes of one call at once."""
+    max_open_files: int | None = 256
+    """Open files of each process."""
+    max_file_bytes: int | None = 1 << 30
+    """Size of any file that a process writes."""
+
+
+@attrs.frozen
+class ToolContext:
+    """The conditions of one call."""
+
+    workspace: Workspace
+    granted: Grants
+    """Checked again at the point of use: what a tool opens is what this covers."""
+    idempotency_key: str = ""
+    """The same for every attempt of one step, and for nothing else."""
+    timeout_ns: int = 60 * NANOSECONDS
+    output_limit_bytes: int = 4 << 20
+    """Longer output is cut, and the result says so."""
+    limits: ResourceLimits = ResourceLimits()
+    clock: Clock = attrs.field(factory=SystemClock)

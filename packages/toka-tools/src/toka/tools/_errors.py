@@ -1,0 +1,138 @@
+"""Everything that this distribution raises.
+
+    ToolError                      tools.error
+    ├── UnknownToolError           tools.unknown_tool        no such name, or not exactly one
+    ├── AlreadyRegisteredError     tools.already_registered
+    ├── InvalidToolError           tools.invalid_tool        a bad name, schema or signature
+    ├── InvalidManifestError       tools.invalid_manifest
+    ├── InvalidArgumentsError      tools.invalid_arguments   the call breaks the tool's schema
+    ├── AccessDeniedError          tools.access_denied       no grant covers what would be touched
+    │   ├── PathDeniedError        tools.path_denied
+    │   ├── CommandDeniedError     tools.command_denied
+    │   └── AddressDeniedError     tools.address_denied
+    ├── FileAccessError            tools.file_error          the system says no
+    │   ├── FileMissingError       tools.file_missing
+    │   ├── WrongFileTypeError     tools.wrong_file_type     a directory, pipe or device, or not one
+    │   └── PathChangedError       tools.path_changed        a link was swapped in under the call
+    ├── CommandStartError          tools.command_not_started
+    ├── HttpRequestError           tools.http_failed
+    └── ToolTimeoutError           tools.timeout
+
+A command that exits with status 1 and a server that answers 404 are results, not errors. None of
+these is an `OSError`: between a refusal and a failing system call must lie a type.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from toka.types import TokaError
+
+
+class ToolError(TokaError):
+    """A tool call did not happen, or did not come to its end.
+
+    Attributes:
+        transient: The same call may succeed later without anybody changing anything.
+    """
+
+    default_code: ClassVar[str] = "tools.error"
+    transient: ClassVar[bool] = False
+
+
+class UnknownToolError(ToolError, LookupError):
+    """No tool, or more than one installed, has this name."""
+
+    default_code = "tools.unknown_tool"
+
+
+class AlreadyRegisteredError(ToolError, ValueError):
+    """A registry already holds a tool of this name."""
+
+    default_code = "tools.already_registered"
+
+
+class InvalidToolError(ToolError, ValueError):
+    """A tool cannot be registered: its name, schema or signature is wrong."""
+
+    default_code = "tools.invalid_tool"
+
+
+class InvalidManifestError(ToolError, ValueError):
+    """A tool manifest cannot be understood."""
+
+    default_code = "tools.invalid_manifest"
+
+
+class InvalidArgumentsError(ToolError, ValueError):
+    """The arguments of a call break the tool's schema or a size limit."""
+
+    default_code = "tools.invalid_arguments"
+
+
+class AccessDeniedError(ToolError):
+    """The grant does not cover what the call would touch."""
+
+    default_code = "tools.access_denied"
+
+
+class PathDeniedError(AccessDeniedError):
+    """The path is outside the grant, protected, or has a form that is never accepted."""
+
+    default_code = "tools.path_denied"
+
+
+class CommandDeniedError(AccessDeniedError):
+    """The program, an option or an environment variable is outside the grant."""
+
+    default_code = "tools.command_denied"
+
+
+class AddressDeniedError(AccessDeniedError):
+    """The URL, or an address that it leads to, is outside the grant."""
+
+    default_code = "tools.address_denied"
+
+
+class FileAccessError(ToolError):
+    """The operating system refused: a full disk, missing rights, a name too long."""
+
+    default_code = "tools.file_error"
+
+
+class FileMissingError(FileAccessError):
+    """There is nothing at this path."""
+
+    default_code = "tools.file_missing"
+
+
+class WrongFileTypeError(FileAccessError):
+    """The path leads to another type of file than the tool works on."""
+
+    default_code = "tools.wrong_file_type"
+
+
+class PathChangedError(FileAccessError):
+    """A component of the checked path is a symbolic link by the time it is opened."""
+
+    default_code = "tools.path_changed"
+
+
+class CommandStartError(ToolError):
+    """A program could not be found or started."""
+
+    default_code = "tools.command_not_started"
+
+
+class HttpRequestError(ToolError):
+    """A request got no complete answer: no address, no connection, or a broken response."""
+
+    default_code = "tools.http_failed"
+    transient = True
+
+
+class ToolTimeoutError(ToolError):
+    """A call was ended because its time was up; nothing of it runs any more."""
+
+    default_code = "tools.timeout"
+    transient = True
