@@ -1,4 +1,5 @@
 import msgspec
+
 from toka.types import (
     AgentSpec,
     Dependencies,
@@ -11,7 +12,7 @@ from toka.types import (
     TaskDefinition,
 )
 
-STEP = StepDefinition("read_file", msgspec.Raw(b'{"path":"a"}'), bind="a", timeout=5)
+STEP = StepDefinition("read_file", msgspec.Raw(b'{"tool":"read_file","with":{"path":"a"}}'))
 SPEC = AgentSpec(
     Metadata("inventory", version="v1.0.0"),
     tasks=(TaskDefinition("count", "count lines", steps=(STEP,), retry=RetryDefinition(3)),),

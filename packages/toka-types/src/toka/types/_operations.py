@@ -93,6 +93,8 @@ class SpawnAgent:
     budget: Budget = UNLIMITED
     spec: msgspec.Raw = NULL
     """The whole specification as JSON; the kernel stores it and does not look inside."""
+    untainted: tuple[str, ...] = ()
+    """What it may do besides, while nothing from outside has influenced it."""
 
     def __attrs_post_init__(self) -> None:
         check_agent_name(self.name)
@@ -122,7 +124,11 @@ class ResumeAgent:
 
 @attrs.frozen
 class RestartAgent:
-    """Begin a failed or terminated agent's life again, with its tasks. `agent:control:AGENT`."""
+    """Begin an ended agent's life again. Needs `agent:control:AGENT`.
+
+    Its failed tasks, and those cancelled with it, are queued again; its budget is what was left.
+    A root that has ended cannot be restarted: its family is gone from the state.
+    """
 
     agent: AgentId
     reason: str

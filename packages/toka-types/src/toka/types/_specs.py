@@ -178,26 +178,24 @@ class RetryDefinition:
     """How often something is tried, and how long in between."""
 
     attempts: int = 1
-    """The first one counted."""
-    delay: int | None = None
-    """Nanoseconds before the second attempt; later ones wait twice as long each."""
-    max_delay: int | None = None
+    """In all, the first one included."""
+    initial: int = NANOSECONDS
+    """Nanoseconds; the wait before the second attempt is at most this long."""
+    factor: float = 2.0
+    """By which each later wait may be longer."""
+    longest: int = 60 * NANOSECONDS
+    """Nanoseconds that no wait exceeds."""
+    retry_on: tuple[str, ...] = ()
+    """Codes of failures worth another attempt; empty for all that do not say otherwise."""
 
 
 @attrs.frozen
 class StepDefinition:
-    """One tool call of a playbook, with its expressions as written."""
+    """One tool call of a playbook."""
 
     tool: str
-    arguments: msgspec.Raw = EMPTY_OBJECT
-    """The `with` block: a JSON object whose texts may hold `${...}`."""
-    bind: str = ""
-    """The name that later steps know the result by: `as`."""
-    for_each: str = ""
-    when: str = ""
-    retry: RetryDefinition | None = None
-    timeout: int | None = None
-    """Nanoseconds."""
+    source: msgspec.Raw = EMPTY_OBJECT
+    """The whole step as written, a JSON object; toka-agent-runtime says what may be in it."""
 
 
 @attrs.frozen
@@ -219,8 +217,11 @@ class TaskDefinition:
     retry: RetryDefinition | None = None
     timeout: int | None = None
     """Nanoseconds."""
-    in_doubt: InDoubt = "ask"
-    """What becomes of an external effect that a crash left without an outcome."""
+    in_doubt: InDoubt | None = None
+    """What becomes of an external effect that a crash left without an outcome.
+
+    None takes the tool's word: retry where it honours idempotency keys, else ask.
+    """
     budget: Budget = UNLIMITED
     estimated_duration: int | None = None
     """Nanoseconds, as the author guessed."""
