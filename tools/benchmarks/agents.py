@@ -1,4 +1,4 @@
-"""Durable steps of agents: how many a second, beside a bare database and LangGraph.
+"""Durable steps of agents: how many a second, beside a bare database and others' machinery.
 
 Ours is not here yet. It is a subject like the others (see `workshop.measure`): it runs `steps`
 no-op steps in each of `tasks` tasks at once, durably (SQLite, synchronous FULL), in `scratch()`,
@@ -44,7 +44,16 @@ def measures() -> list[Measure]:
         Measure(
             f"durable no-op steps of {AT_ONCE} tasks at once",
             "steps/s",
-            {"ours": ours(STEPS, AT_ONCE), "LangGraph": peers.langgraph(STEPS, AT_ONCE)},
-            [at_least(2000), at_least(8, times="LangGraph")],
+            {
+                "ours": ours(STEPS, AT_ONCE),
+                "LangGraph": peers.langgraph(STEPS, AT_ONCE),
+                "DBOS on SQLite": peers.dbos(STEPS, AT_ONCE),
+                "DBOS on PostgreSQL": peers.dbos_on_postgres(STEPS, AT_ONCE),
+            },
+            [
+                at_least(2000),
+                at_least(8, times="LangGraph"),
+                at_least(10, times="DBOS on PostgreSQL"),
+            ],
         ),
     ]

@@ -8,6 +8,7 @@ Each function returns a subject: it does the work once and returns steps a secon
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import time
 from typing import TYPE_CHECKING, TypedDict
@@ -88,3 +89,56 @@ async def _langgraph(path: str, steps: int, threads: int) -> float:
         began = time.perf_counter()
         await asyncio.gather(*(thread(number) for number in range(threads)))
         return steps * threads / (time.perf_counter() - began)
+
+
+def dbos(steps: int, tasks: int, database_url: str | None = None) -> Subject:
+    """Return DBOS: workflows of no-op steps, in SQLite as it sets it up, or in a given database."""
+
+    def subject() -> float:
+        with scratch() as folder:
+            return _dbos(database_url or f"sqlite:///{folder / 'dbos.db'}", steps, tasks)
+
+    return subject
+
+
+def dbos_on_postgres(steps: int, tasks: int) -> Subject:
+    """Return DBOS on the PostgreSQL server that TOKA_BENCH_POSTGRES_URL names."""
+
+    def subject() -> float:
+        if not (url := os.environ.get("TOKA_BENCH_POSTGRES_URL")):
+            raise NotInstalled("a PostgreSQL server; set TOKA_BENCH_POSTGRES_URL to its address")
+        return dbos(steps, tasks, url)()
+
+    return subject
+
+
+def _dbos(database_url: str, steps: int, tasks: int) -> float:
+    try:
+        from dbos import DBOS  # noqa: PLC0415 - optional
+    except ImportError as error:
+        raise NotInstalled(f"dbos, of the group bench ({error})") from error
+    DBOS(
+        config={
+            "name": "bench",
+            "system_database_url": database_url,
+            "run_admin_server": False,
+            "log_level": "ERROR",
+        }
+    )
+
+    @DBOS.step()
+    def step(number: int) -> int:
+        return number
+
+    @DBOS.workflow()
+    def workflow() -> int:
+        return sum(step(1) for _ in range(steps))
+
+    DBOS.launch()
+    try:
+        began = time.perf_counter()
+        handles = [DBOS.start_workflow(workflow) for _ in range(tasks)]
+        assert all(handle.get_result() == steps for handle in handles)  # noqa: S101 - as above
+        return steps * tasks / (time.perf_counter() - began)
+    finally:
+        DBOS.destroy(destroy_registry=True)

@@ -91,7 +91,7 @@ def install_peers() -> bool:
 
 def measured(suite: str) -> Iterable[Row]:
     """Run one suite and return its rows."""
-    measures: list[Measure] = import_module(f"benchmarks.{suite}").measures()
+    measures: list[Measure] = import_module(f"{SUITES.name}.{suite}").measures()
     for measure in measures:
         say(f"{suite}: {measure.name}")
         yield from rows(suite, measure, take_turns(measure, say))
