@@ -1,0 +1,53 @@
+"""Facts about approvals, in the stream of the agent that asks."""
+
+from typing import ClassVar, Literal
+
+import attrs
+
+from toka.types import EntityId
+
+
+@attrs.frozen
+class ApprovalRequested:
+    """A task waits for a person's answer to one effect."""
+
+    kind: ClassVar[str] = "approval.requested.v1"
+    approval: EntityId
+    task: int
+    fence: int
+    name: str
+    arguments: bytes
+    """BLAKE3 digest of the step's arguments."""
+    question: str
+    expires: int
+    on_expiry: Literal["approve", "deny"]
+
+
+@attrs.frozen
+class ApprovalResolved:
+    """Somebody has answered."""
+
+    kind: ClassVar[str] = "approval.resolved.v1"
+    approval: EntityId
+    task: int
+    decision: Literal["approve", "deny"]
+    reason: str
+
+
+@attrs.frozen
+class ApprovalExpired:
+    """Nobody has answered in time, and the stated outcome applies."""
+
+    kind: ClassVar[str] = "approval.expired.v1"
+    approval: EntityId
+    task: int
+    decision: Literal["approve", "deny"]
+
+
+@attrs.frozen
+class ApprovalConsumed:
+    """The effect that was approved begins; the approval is used up."""
+
+    kind: ClassVar[str] = "approval.consumed.v1"
+    approval: EntityId
+    task: int

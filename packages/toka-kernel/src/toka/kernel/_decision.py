@@ -1,0 +1,239 @@
+"""One decision: what it may look at, the checks that many operations share, and what it records.
+
+A check that fails raises a `Refusal`, which `Kernel.decide` turns into the rejection that the
+caller gets. Permission is checked before anything else is looked at, so that a refusal tells a
+caller without permission nothing about what exists.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from toka.capability.core import PermissionSyntaxError
+from toka.kernel._event import KernelEvent
+from toka.kernel._phases import AGENT_TRANSITIONS, TASK_TRANSITIONS
+from toka.kernel._rejection import Refusal, refuse
+from toka.types import AgentId, InvalidValueError, agent_of, check_text, root_of, task_id
+
+if TYPE_CHECKING:
+    from toka.capability.core import Claims, PermissionSet
+    from toka.kernel._event import Ids
+    from toka.kernel._facts import Body
+    from toka.kernel._phases import AgentTrigger, TaskTrigger
+    from toka.kernel._state import AgentState, Family, KernelState, TaskState
+    from toka.types import EventId, TaskId
+
+TOKENS: Final = "tokens"
+HOSTS: Final = "hosts"
+NO_CAUSES: Final[tuple[EventId, ...]] = ()
+
+
+@attrs.define
+class Decision:
+    """The arguments of `Kernel.decide`, and the events decided so far."""
+
+    state: KernelState
+    claims: Claims
+    now: int
+    ids: Ids
+    events: list[KernelEvent] = attrs.field(factory=list[KernelEvent])
+
+    def record(self, stream: str, intent: str, body: Body, parents: tuple[EventId, ...]) -> EventId:
+        """Decide an event and return its identifier."""
+        identifier = self.ids.event()
+        claims = self.claims
+        self.events.append(
+            KernelEvent(
+                identifier,
+                stream,
+                body,
+                self.now,
+                parents,
+                intent,
+                claims.subject,
+                claims.token_id,
+            )
+        )
+        return identifier
+
+    def record_for(self, agent: AgentId, body: Body, *parents: EventId) -> EventId:
+        """Decide an event in an agent's stream."""
+        return self.record(agent, root_of(agent), body, parents)
+
+    # Permission
+
+    def allow(self, request: str) -> None:
+        """Refuse unless the caller may do `request`."""
+        claims = self.claims
+        if _covers(claims.granted, request):
+            return
+        if not _covers(claims.guarded, request):
+            raise denied(request, claims.subject)
+        caller = self.state.agent(AgentId(claims.subject))
+        if caller is not None and caller.tainted:
+            raise tainted(request, f"agent {claims.subject}", ())
+
+    def allow_step(self, request: str, task: TaskState, *, approved: bool) -> None:
+        """Refuse unless the caller may do `request` in a step of `task`."""
+        claims = self.claims
+        if _covers(claims.granted, request):
+            return
+        if not _covers(claims.guarded, request):
+            raise denied(request, claims.subject)
+        if task.taint and not approved:
+            raise tainted(request, "the task", task.taint)
+
+    # What exists
+
+    def family(self, agent: AgentId) -> Family:
+        """Return the family of an agent, or refuse."""
+        family = self.state.families.get(root_of(agent))
+        if family is None:
+            raise _unknown_agent(agent)
+        return family
+
+    def agent(self, agent: AgentId, trigger: AgentTrigger) -> AgentState:
+        """Return an agent whose life allows `trigger`, or refuse."""
+        known = self.family(agent).agents.get(agent)
+        if known is None:
+            raise _unknown_agent(agent)
+        if trigger not in AGENT_TRANSITIONS[known.phase]:
+            raise refuse(
+                "wrong_state",
+                f"Agent {agent} ({known.name}) is {known.phase}, which does not allow to"
+                f" {_TRIGGER_TEXT[trigger]}.",
+                details={"agent": agent, "state": known.phase, "asked": trigger},
+            )
+        return known
+
+    def task(self, task: TaskId, trigger: TaskTrigger) -> TaskState:
+        """Return a task that allows `trigger`, or refuse."""
+        agent = agent_of(task)
+        family = self.family(agent)
+        known = family.tasks.get(task)
+        if known is None:
+            raise _missing_task(family, agent, task)
+        if trigger not in TASK_TRANSITIONS[known.phase]:
+            raise refuse(
+                "wrong_state",
+                f"Task {task} is {known.phase}, which does not allow to {_TRIGGER_TEXT[trigger]}.",
+                details={"task": task, "state": known.phase, "asked": trigger},
+            )
+        return known
+
+    def leased_task(self, task: TaskId, fence: int, trigger: TaskTrigger = "act") -> TaskState:
+        """Return a running task whose current lease the caller holds, or refuse."""
+        known = self.task(task, trigger)
+        lease = known.lease
+        if lease is None or fence != known.fence or lease.epoch != self.state.host.epoch:
+            raise _stale(task, fence, known, self.state.host.epoch)
+        return known
+
+
+def denied(request: str, subject: str) -> Refusal:
+    """Return the refusal of a request that the caller's permissions do not cover."""
+    return refuse(
+        "capability_denied",
+        f"{subject} needs the permission {request}, which its token does not grant.",
+        needed=request,
+        details={"subject": subject},
+    )
+
+
+def tainted(request: str, who: str, labels: tuple[str, ...]) -> Refusal:
+    """Return the refusal of a request that is granted only while nothing from outside was read."""
+    return refuse(
+        "tainted",
+        f"{request} is granted only while untainted, and {who} has read from outside"
+        f"{': ' if labels else ''}{', '.join(labels)}. Ask for an approval of this one call.",
+        needed=request,
+        details={"taint": list(labels)},
+    )
+
+
+def require_text(text: str, what: str, limit: int) -> None:
+    """Refuse a text that is blank or too long."""
+    try:
+        check_text(text, what, limit)
+    except InvalidValueError as error:
+        raise refuse("limit_exceeded", str(error)) from error
+
+
+def require_short(text: str, what: str, limit: int) -> None:
+    """Refuse a text that is too long; it may be empty."""
+    if text:
+        require_text(text, what, limit)
+
+
+def task_number(task: TaskId) -> int:
+    """Return the number of a task within its agent; call only for tasks that are known."""
+    return int(task.rpartition("#")[2])
+
+
+def _covers(permissions: PermissionSet, request: str) -> bool:
+    try:
+        return permissions.covers(request) is not None
+    except PermissionSyntaxError as error:
+        raise refuse(
+            "malformed_request", f"A permission cannot be asked for like this: {error}"
+        ) from error
+
+
+def _unknown_agent(agent: AgentId) -> Refusal:
+    return refuse(
+        "unknown_agent",
+        f"No agent {agent[:300]} lives here: it was never spawned, or its family has ended.",
+        details={"agent": agent[:300]},
+    )
+
+
+def _missing_task(family: Family, agent: AgentId, task: TaskId) -> Refusal:
+    known = family.agents.get(agent)
+    if known is None:
+        return _unknown_agent(agent)
+    number = task.rpartition("#")[2]
+    if number.isdecimal() and int(number) < known.next_task and task_id(agent, int(number)) == task:
+        return refuse(
+            "wrong_state",
+            f"Task {task} has ended.",
+            details={"task": task, "state": "ended"},
+        )
+    return refuse(
+        "unknown_task", f"Agent {agent} has no task {task[:300]}.", details={"task": task[:300]}
+    )
+
+
+def _stale(task: TaskId, fence: int, known: TaskState, epoch: int) -> Refusal:
+    holder = "nobody" if known.lease is None else known.lease.holder
+    return refuse(
+        "stale_fence",
+        f"Fence {fence} of task {task} is void: the task is at fence {known.fence}, last held by"
+        f" {holder}. Stop this run of the task.",
+        details={
+            "task": task,
+            "fence": fence,
+            "current": known.fence,
+            "holder": holder,
+            "epoch": epoch,
+        },
+    )
+
+
+_TRIGGER_TEXT: Final = {
+    "work": "do that",
+    "start": "start a task or a step",
+    "suspend": "suspend it",
+    "resume": "resume it",
+    "complete": "complete it",
+    "fail": "fail it",
+    "terminate": "terminate it",
+    "restart": "restart it",
+    "act": "work on it",
+    "release": "release it",
+    "retry": "retry it",
+    "end": "end it",
+    "cancel": "cancel it",
+    "revive": "revive it",
+}

@@ -1,0 +1,170 @@
+"""How facts about agents change the state."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from toka.kernel._account import Account, slice_of
+from toka.kernel._changes import (
+    agent_of_event,
+    family_of,
+    unfitting,
+    with_agent,
+    with_family,
+    worked,
+)
+from toka.kernel._ledger import close, grant
+from toka.kernel._state import AgentState, Family, KernelState, Mail
+from toka.kernel._tables import EMPTY_TABLE
+from toka.types import AgentId, EntityId, parent_of
+
+if TYPE_CHECKING:
+    from toka.kernel._agent_facts import (
+        AgentCompleted,
+        AgentFailed,
+        AgentRestarted,
+        AgentResumed,
+        AgentSpawned,
+        AgentSuspended,
+        AgentTerminated,
+        MessageConsumed,
+        MessageSent,
+        ObservationEmitted,
+    )
+    from toka.kernel._event import KernelEvent
+    from toka.kernel._phases import AgentPhase
+    from toka.types import Budget
+
+
+def agent_spawned(state: KernelState, event: KernelEvent, body: AgentSpawned) -> KernelState:
+    """Add the agent; its budget is taken out of its parent's."""
+    family = Family() if body.parent is None else family_of(state, event)
+    agent = AgentState(
+        body.name,
+        "configured",
+        event.time,
+        event.id,
+        body.permissions,
+        body.untainted,
+        Account(body.budget),
+    )
+    family = with_agent(family, event, agent)
+    return with_family(state, event, _adopt(family, event, body.budget))
+
+
+def _adopt(family: Family, event: KernelEvent, budget: Budget) -> Family:
+    """Count the agent of an event among its parent's living children, and grant it its slice."""
+    parent = parent_of(AgentId(event.stream))
+    if parent is None:
+        return family
+    if parent not in family.agents:
+        raise unfitting(event)
+    known = family.agents[parent]
+    agents = family.agents.insert(parent, attrs.evolve(known, children=known.children + 1))
+    return Family(grant(agents, parent, slice_of(budget)), family.tasks)
+
+
+def agent_suspended(state: KernelState, event: KernelEvent, _: AgentSuspended) -> KernelState:
+    """Stop the agent."""
+    family = family_of(state, event)
+    agent = worked(agent_of_event(family, event), "suspend")
+    agent = attrs.evolve(agent, since=event.time, cause=event.id)
+    return with_family(state, event, with_agent(family, event, agent))
+
+
+def agent_resumed(state: KernelState, event: KernelEvent, _: AgentResumed) -> KernelState:
+    """Put the agent into the phase that its tasks give it."""
+    family = family_of(state, event)
+    agent = worked(agent_of_event(family, event), "resume")
+    agent = attrs.evolve(agent, since=event.time, cause=event.id)
+    return with_family(state, event, with_agent(family, event, agent))
+
+
+def agent_restarted(state: KernelState, event: KernelEvent, body: AgentRestarted) -> KernelState:
+    """Open the agent's account again; what it had spent before stays its parent's expense."""
+    family = family_of(state, event)
+    agent = worked(agent_of_event(family, event), "restart")
+    agent = attrs.evolve(
+        agent, since=event.time, cause=event.id, tainted=False, account=Account(body.budget)
+    )
+    family = with_agent(family, event, agent)
+    return with_family(state, event, _adopt(family, event, body.budget))
+
+
+def agent_completed(state: KernelState, event: KernelEvent, _: AgentCompleted) -> KernelState:
+    """End the agent."""
+    return _end(state, event, "completed")
+
+
+def agent_failed(state: KernelState, event: KernelEvent, _: AgentFailed) -> KernelState:
+    """End the agent."""
+    return _end(state, event, "failed")
+
+
+def agent_terminated(state: KernelState, event: KernelEvent, _: AgentTerminated) -> KernelState:
+    """End the agent."""
+    return _end(state, event, "terminated")
+
+
+def _end(state: KernelState, event: KernelEvent, phase: AgentPhase) -> KernelState:
+    """End an agent whose tasks and children have ended; with a root, its family goes."""
+    family = family_of(state, event)
+    agent = agent_of_event(family, event)
+    state = _without_reservations(state, agent)
+    identifier = AgentId(event.stream)
+    parent = parent_of(identifier)
+    if parent is None:
+        return attrs.evolve(state, families=state.families.remove(EntityId(event.intent)))
+    agents = close(family.agents, identifier)
+    ended = attrs.evolve(
+        agents[identifier],
+        phase=phase,
+        since=event.time,
+        cause=event.id,
+        reservations=(),
+        mailbox=EMPTY_TABLE,
+    )
+    above = agents[parent]
+    agents = agents.insert(identifier, ended)
+    agents = agents.insert(parent, attrs.evolve(above, children=above.children - 1))
+    return with_family(state, event, Family(agents, family.tasks))
+
+
+def _without_reservations(state: KernelState, agent: AgentState) -> KernelState:
+    if not agent.reservations:
+        return state
+    reservations = state.reservations
+    for reservation in agent.reservations:
+        reservations = reservations.remove(reservation)
+    return attrs.evolve(state, reservations=reservations)
+
+
+def observation_emitted(
+    state: KernelState, event: KernelEvent, _: ObservationEmitted
+) -> KernelState:
+    """Change nothing: an observation is for the log's readers."""
+    agent_of_event(family_of(state, event), event)
+    return state
+
+
+def message_sent(state: KernelState, event: KernelEvent, body: MessageSent) -> KernelState:
+    """Put the message into the mailbox; its text stays in the log."""
+    family = family_of(state, event)
+    agent = agent_of_event(family, event)
+    mail = Mail(agent.next_mail, body.sender, event.id)
+    agent = attrs.evolve(
+        agent, mailbox=agent.mailbox.insert(body.message, mail), next_mail=agent.next_mail + 1
+    )
+    return with_family(state, event, with_agent(family, event, agent))
+
+
+def message_consumed(state: KernelState, event: KernelEvent, body: MessageConsumed) -> KernelState:
+    """Take the message out of the mailbox."""
+    family = family_of(state, event)
+    agent = agent_of_event(family, event)
+    if body.message not in agent.mailbox:
+        raise unfitting(event)
+    agent = attrs.evolve(agent, mailbox=agent.mailbox.remove(body.message))
+    return with_family(state, event, with_agent(family, event, agent))

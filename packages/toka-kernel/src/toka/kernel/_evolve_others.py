@@ -1,0 +1,171 @@
+"""How facts about approvals, reservations, tokens and hosts change the state."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import attrs
+
+from toka.kernel._account import ZERO, negative, triple
+from toka.kernel._changes import (
+    agent_of_event,
+    family_of,
+    task_of_event,
+    unfitting,
+    with_agent,
+    with_family,
+    with_task,
+    worked,
+)
+from toka.kernel._ledger import book
+from toka.kernel._state import (
+    FIRST_SWEEP,
+    ApprovalState,
+    Family,
+    Host,
+    KernelState,
+    Reservation,
+)
+from toka.types import NANOSECONDS, AgentId, EntityId
+
+if TYPE_CHECKING:
+    from toka.kernel._approval_facts import (
+        ApprovalConsumed,
+        ApprovalExpired,
+        ApprovalRequested,
+        ApprovalResolved,
+    )
+    from toka.kernel._budget_facts import BudgetReserved, BudgetSettled
+    from toka.kernel._event import KernelEvent
+    from toka.kernel._system_facts import HostOpened, TokenAdmitted
+
+
+def approval_requested(
+    state: KernelState, event: KernelEvent, body: ApprovalRequested
+) -> KernelState:
+    """Open the request, and let the task wait for it."""
+    family = family_of(state, event)
+    identifier, task = task_of_event(family, event, body.task)
+    approval = ApprovalState(
+        identifier,
+        event.actor,
+        body.name,
+        body.arguments,
+        body.question,
+        body.expires,
+        body.on_expiry,
+        None,
+        event.id,
+    )
+    task = attrs.evolve(task, approvals=(*task.approvals, body.approval), last=event.id)
+    family = _asking(with_task(family, identifier, task), event, body.task, 1)
+    state = with_family(state, event, family)
+    return attrs.evolve(state, approvals=state.approvals.insert(body.approval, approval))
+
+
+def _asking(family: Family, event: KernelEvent, number: int, change: int) -> Family:
+    """Count the task's unanswered approvals; the agent counts the tasks that have any."""
+    identifier, task = task_of_event(family, event, number)
+    waiting = task.asking + change
+    family = with_task(family, identifier, attrs.evolve(task, asking=waiting))
+    if task.phase == "running" and bool(waiting) != bool(task.asking):
+        agent = worked(agent_of_event(family, event), asking=1 if waiting else -1)
+        family = with_agent(family, event, agent)
+    return family
+
+
+def approval_resolved(
+    state: KernelState, event: KernelEvent, body: ApprovalResolved
+) -> KernelState:
+    """Note the answer, which is good until the request expires."""
+    return _answer(state, event, body, body.decision, expires=True)
+
+
+def approval_expired(state: KernelState, event: KernelEvent, body: ApprovalExpired) -> KernelState:
+    """Note the stated outcome, which is good while the task lasts."""
+    return _answer(state, event, body, body.decision, expires=False)
+
+
+def _answer(
+    state: KernelState,
+    event: KernelEvent,
+    body: ApprovalResolved | ApprovalExpired,
+    answer: Literal["approve", "deny"],
+    *,
+    expires: bool,
+) -> KernelState:
+    known = _approval(state, event, body.approval)
+    answered = attrs.evolve(
+        known, answer=answer, event=event.id, expires=known.expires if expires else None
+    )
+    family = _asking(family_of(state, event), event, body.task, -1)
+    state = with_family(state, event, family)
+    return attrs.evolve(state, approvals=state.approvals.insert(body.approval, answered))
+
+
+def approval_consumed(
+    state: KernelState, event: KernelEvent, body: ApprovalConsumed
+) -> KernelState:
+    """Use the approval up."""
+    _approval(state, event, body.approval)
+    family = family_of(state, event)
+    identifier, task = task_of_event(family, event, body.task)
+    left = tuple([approval for approval in task.approvals if approval != body.approval])
+    family = with_task(family, identifier, attrs.evolve(task, approvals=left))
+    state = with_family(state, event, family)
+    return attrs.evolve(state, approvals=state.approvals.remove(body.approval))
+
+
+def _approval(state: KernelState, event: KernelEvent, approval: EntityId) -> ApprovalState:
+    known = state.approvals.get(approval)
+    if known is None:
+        raise unfitting(event)
+    return known
+
+
+def budget_reserved(state: KernelState, event: KernelEvent, body: BudgetReserved) -> KernelState:
+    """Set the amount aside."""
+    family = family_of(state, event)
+    agent = agent_of_event(family, event)
+    agent = attrs.evolve(agent, reservations=(*agent.reservations, body.reservation))
+    family = with_agent(family, event, agent)
+    agents = book(family.agents, AgentId(event.stream), triple(body.amounts), ZERO)
+    reservation = Reservation(AgentId(event.stream), body.amounts, event.id)
+    state = with_family(state, event, Family(agents, family.tasks))
+    return attrs.evolve(
+        state, reservations=state.reservations.insert(body.reservation, reservation)
+    )
+
+
+def budget_settled(state: KernelState, event: KernelEvent, body: BudgetSettled) -> KernelState:
+    """Book what was spent, and return the rest."""
+    known = state.reservations.get(body.reservation)
+    if known is None:
+        raise unfitting(event)
+    family = family_of(state, event)
+    agent = agent_of_event(family, event)
+    left = tuple([other for other in agent.reservations if other != body.reservation])
+    family = with_agent(family, event, attrs.evolve(agent, reservations=left))
+    agents = book(family.agents, known.agent, negative(triple(known.amounts)), triple(body.spent))
+    state = with_family(state, event, Family(agents, family.tasks))
+    return attrs.evolve(state, reservations=state.reservations.remove(body.reservation))
+
+
+def token_admitted(state: KernelState, event: KernelEvent, body: TokenAdmitted) -> KernelState:
+    """Remember what the token said, until it has expired.
+
+    Expired tokens are looked for only when there are twice as many as after the last look, so the
+    cost for each token stays constant, and memory stays within twice what is valid.
+    """
+    tokens, sweep = state.tokens.insert(body.token, body), state.sweep
+    if len(tokens) >= sweep:
+        for token, admitted in state.tokens.items():
+            if admitted.expires_at * NANOSECONDS <= event.time:
+                tokens = tokens.remove(token)
+        sweep = max(FIRST_SWEEP, 2 * len(tokens))
+    return attrs.evolve(state, tokens=tokens, sweep=sweep)
+
+
+def host_opened(state: KernelState, event: KernelEvent, body: HostOpened) -> KernelState:
+    """Begin the epoch."""
+    return attrs.evolve(state, host=Host(body.epoch, body.holder, event.id))
