@@ -16,16 +16,23 @@ from toka.orchestration._errors import (
     UnknownDependencyError,
     UnknownKeyError,
 )
+from toka.orchestration._graph import Plan
 from toka.orchestration._place import Place, SpecWarning
+from toka.orchestration._plan import active_tasks, plan, plan_tasks
+from toka.orchestration._ready import Impossible, Ready, ready
 from toka.orchestration._spec_set import SpecSet, SpecSettings, load_specs, parse_specs
+from toka.orchestration._spec_tasks import playbook_of
 
 __all__ = [
-    "MAX_REPORTED_ERRORS",
     "DependencyCycleError",
     "DuplicateNameError",
+    "Impossible",
+    "MAX_REPORTED_ERRORS",
     "MissingKeyError",
     "OrchestrationError",
     "Place",
+    "Plan",
+    "Ready",
     "SeveralSpecErrors",
     "SpecError",
     "SpecExpressionError",
@@ -38,6 +45,11 @@ __all__ = [
     "SpecWarning",
     "UnknownDependencyError",
     "UnknownKeyError",
+    "active_tasks",
     "load_specs",
     "parse_specs",
+    "plan",
+    "plan_tasks",
+    "playbook_of",
+    "ready",
 ]

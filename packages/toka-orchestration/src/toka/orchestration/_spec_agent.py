@@ -179,11 +179,11 @@ def _waits(block: Reader, key: str) -> Iterator[Dependency]:
         for index, item in enumerate(node.items):
             path = f"{block.at(key)}[{index}]"
             name = read_text(item, path, block.findings)
-            block.findings.place(item, f"{key}:{name}")
+            block.findings.remember(f"{key}:{name}", item, path)
             yield Dependency(name)
         return
     for name, wait, path in read_pairs(node, block.at(key), block.findings):
-        block.findings.places[f"{key}:{name}"] = block.findings.place(wait, path)
+        block.findings.remember(f"{key}:{name}", wait, path)
         yield Dependency(name, _text_or_nothing(wait, path, block))
 
 

@@ -61,6 +61,10 @@ class Findings:
         found = self.places[path] = Place(self.file, node.line, node.column, path)
         return found
 
+    def remember(self, key: str, node: Node | Entry, path: str) -> None:
+        """Let later checks find a place by `key`."""
+        self.places[key] = self.place(node, path)
+
     def error(
         self,
         node: Node | Entry | None,

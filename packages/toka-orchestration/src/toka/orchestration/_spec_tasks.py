@@ -108,7 +108,7 @@ def _task(reader: Reader, default_id: str, condition: str) -> TaskDefinition:
     )
     reader.finish()
     _refuse_two_ways(task, reader)
-    reader.findings.place(reader.node, f"task:{task.id}")
+    reader.findings.remember(f"task:{task.id}", reader.node, reader.path)
     return task
 
 
