@@ -38,7 +38,8 @@ _SETTING = re.compile(r"^(UV|PIP|NPM_CONFIG)_.*(INDEX|REGISTRY)", re.IGNORECASE)
 def hosts_in(text: str) -> set[str]:
     """Return the host of every address in the text."""
     hosts = (urlsplit(address[0]).hostname for address in _ADDRESS.finditer(text))
-    return {host for host in hosts if host and host not in {"localhost", "127.0.0.1"}}
+    # A bare word is a machine of somebody's own network, and too often an ordinary word besides.
+    return {host for host in hosts if host and "." in host and host != "127.0.0.1"}
 
 
 def configured() -> set[str]:

@@ -16,10 +16,12 @@ def main(name: str, import_name: str, version: str) -> str:
     module = import_module(import_name)
     installed = distribution(name)
     where = Path(module.__file__ or "").resolve()
-    missing = [public for public in module.__all__ if not hasattr(module, public)]
+    public = getattr(module, "__all__", None)
     if not where.is_relative_to(Path(sys.prefix).resolve()):
         return f"it came from {where}, not from its wheel"
-    if missing:
+    if not public:
+        return "it has no __all__, or an empty one"
+    if missing := [name for name in public if not hasattr(module, name)]:
         return f"its __all__ names what it does not have: {', '.join(missing)}"
     if installed.version != version:
         return f"its version is {installed.version}"
