@@ -90,9 +90,12 @@ def complete(root: Path = ROOT) -> None:
     reviewed = path.read_text("utf-8") if path.exists() else ""
     run([uv.path(), "lock"], cwd=root, quiet=True)
     completed = path.read_text("utf-8")
-    kept = prune(completed, reviewed)
-    if kept != completed:
-        path.write_text(kept, "utf-8")
+    kept = reviewed  # what is refused must not stay, or the next run would take it for reviewed
+    try:
+        kept = prune(completed, reviewed)
+    finally:
+        if kept != completed:
+            path.write_text(kept, "utf-8")
     settle_in_git(root)
 
 
@@ -108,7 +111,8 @@ def settle_in_git(root: Path = ROOT) -> None:
     if not (root / ".git").exists() or not shutil.which("git"):
         return  # an unpacked archive: nothing can be committed from it
     for key, value in FILTER.items():
-        run(["git", "config", key, value], cwd=root, quiet=True)
+        if output(["git", "config", "--default", "", "--get", key], cwd=root).strip() != value:
+            run(["git", "config", key, value], cwd=root, quiet=True)
     if output(["git", "status", "--porcelain", "--", NAME], cwd=root).startswith(" M"):
         committed = output(["git", "show", f":{NAME}"], cwd=root)
         if committed == neutral((root / NAME).read_text("utf-8")):
