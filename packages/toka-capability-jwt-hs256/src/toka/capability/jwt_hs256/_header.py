@@ -15,6 +15,7 @@ from toka.types import canonical
 ALGORITHM: Final = "HS256"
 TOKEN_TYPE: Final = "toka.cap+jwt"  # noqa: S105 - a media type, no secret
 MAX_HEADER_BYTES: Final = 512
+"""Longest header as it is in the token, that is encoded; joserfc has the same limit."""
 
 _ALLOWED: Final = frozenset({"alg", "kid", "typ"})
 
@@ -30,12 +31,12 @@ def read_kid(segment: str) -> str | None:
     Raises:
         TokenRefusedError: It is not the header of a capability token under HS256.
     """
+    if len(segment) > MAX_HEADER_BYTES:
+        raise _refused(f"the header is over {MAX_HEADER_BYTES} bytes")
     try:
         data = decode(segment)
     except ValueError as error:
         raise _refused("the header is not canonical base64url") from error
-    if len(data) > MAX_HEADER_BYTES:
-        raise _refused(f"the header is over {MAX_HEADER_BYTES} bytes")
     header = strict_json(data)
     if not isinstance(header, dict):
         raise _refused("the header is not an object")

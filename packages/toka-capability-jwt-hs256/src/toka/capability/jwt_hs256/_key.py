@@ -19,7 +19,9 @@ MAX_KEY_BYTES: Final = 4_096
 MIN_DISTINCT_BYTES: Final = 8
 """Fewer different byte values than in 32 random bytes, or 64 hexadecimal digits, ever occur."""
 
-_ENCODED_KEYS: Final = (b"ssh-", b"ecdsa-sha2-", b"sk-ssh-", b"{")
+_OPENSSH: Final = (b"ssh-", b"ecdsa-sha2-", b"sk-ssh-", b"sk-ecdsa-")
+_SHORTEST_PUBLIC_KEY: Final = 44
+"""Bytes of an Ed25519 public key in DER. Random keys are shorter, and never mistaken for one."""
 _DER_SEQUENCE: Final = 0x30
 _DER_INTEGER: Final = 0x02
 _LONG_LENGTH: Final = 0x80
@@ -96,9 +98,7 @@ def _checked(secret: object) -> bytes:
             f"A key has {MIN_KEY_BYTES} to {MAX_KEY_BYTES} bytes, not {len(secret)}.",
             hint="Generate one.",
         )
-    # Text doubled and searched for itself: found before its end only if it is a repetition.
-    repeats = (secret + secret).find(secret, 1) < len(secret)
-    if repeats or len(set(secret)) < MIN_DISTINCT_BYTES:
+    if _repeats(secret) or len(set(secret)) < MIN_DISTINCT_BYTES:
         raise InvalidKeyError("The key is too regular to be secret.", hint="Generate one.")
     if _is_encoded_key(secret):
         raise InvalidKeyError(
@@ -108,9 +108,18 @@ def _checked(secret: object) -> bytes:
     return secret
 
 
+def _repeats(secret: bytes) -> bool:
+    periods = range(1, len(secret) // 2 + 1)
+    return any(secret.startswith(secret[period:]) for period in periods)
+
+
 def _is_encoded_key(secret: bytes) -> bool:
-    text = secret.lstrip()
-    return b"-----BEGIN" in secret or text.startswith(_ENCODED_KEYS) or _is_der(secret)
+    text = secret.strip()
+    if text.startswith(b"{") and b'"kty"' in text:
+        return True
+    if len(secret) < _SHORTEST_PUBLIC_KEY:
+        return False
+    return b"-----BEGIN" in secret or text.startswith(_OPENSSH) or _is_der(secret)
 
 
 def _is_der(secret: bytes) -> bool:
