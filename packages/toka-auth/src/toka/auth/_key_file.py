@@ -74,9 +74,13 @@ def _read(path: Path) -> bytes:
         if error.errno == errno.ELOOP:
             raise _refused(path, "is a symbolic link", "Name the file itself.") from error
         raise _unusable(path, "read", error) from error
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         _check_access(path, os.fstat(descriptor))
-        return file.read(_MAX_FILE_BYTES + 1)
+        return os.read(descriptor, _MAX_FILE_BYTES)
+    except OSError as error:
+        raise _unusable(path, "read", error) from error
+    finally:
+        os.close(descriptor)
 
 
 def _check_access(path: Path, status: os.stat_result) -> None:
