@@ -1,1 +1,32 @@
 """Hosts the kernel: authenticates, orders, commits and publishes every message, and recovers."""
+
+from toka.runtime._errors import (
+    LogDamaged,
+    LogFailed,
+    Overloaded,
+    Rejected,
+    RuntimeClosed,
+    RuntimeHostError,
+)
+from toka.runtime._identifiers import UlidSource
+from toka.runtime._log import Logged, from_store
+from toka.runtime._recovery import ReplayReport, replay
+from toka.runtime._runtime import Receipt, Runtime, holder_name, open_runtime
+
+__all__ = [
+    "LogDamaged",
+    "LogFailed",
+    "Logged",
+    "Overloaded",
+    "Receipt",
+    "Rejected",
+    "ReplayReport",
+    "Runtime",
+    "RuntimeClosed",
+    "RuntimeHostError",
+    "UlidSource",
+    "from_store",
+    "holder_name",
+    "open_runtime",
+    "replay",
+]

@@ -1,0 +1,361 @@
+"""The host of the kernel: one pipeline from a message to a committed, published event.
+
+    authenticate -> decide -> evolve -> append -> acknowledge -> publish
+
+Rules of this module:
+
+* Everything up to the append happens without awaiting, so decisions are made one after another,
+  each on the state that the one before it left, though that one is not on disk yet. The store
+  commits in the order of the calls and makes one group commit of what waits.
+* Nothing is acknowledged, published or visible in `state` before it is on disk.
+* If a commit fails, what was decided on top of it never happened: the state goes back to the last
+  committed one (it is persistent, so the old one is still there), every waiting submission fails,
+  and so does every later one until the log is opened again. Which of several in-flight commits a
+  disk kept after an error is not knowable from here, only on recovery.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections import deque
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import attrs
+
+from toka.bus.core import Bus, Gap
+from toka.kernel import Kernel, Rejection
+from toka.runtime._errors import LogFailed, Overloaded, Rejected, RuntimeClosed
+from toka.runtime._idempotency import Answer, tag_of
+from toka.runtime._identifiers import UlidSource
+from toka.runtime._log import Logged, from_store, pages, to_store
+from toka.runtime._recovery import Recovered, recover, save
+from toka.store.core import StoreError
+from toka.types import Message, OpenHost, SystemClock
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
+
+    from toka.auth import Authenticator
+    from toka.capability.core import Claims
+    from toka.kernel import KernelEvent, KernelState
+    from toka.store.core import EventStore
+    from toka.types import AgentId, Clock
+
+logger = logging.getLogger(__name__)
+
+MAX_IN_FLIGHT: Final = 10_000
+"""Submissions that may wait for the log before further ones are refused."""
+
+SNAPSHOT_EVERY: Final = 50_000
+"""Events between snapshots; at 100,000 replayed events a second, recovery takes half a second."""
+
+
+@attrs.frozen
+class Receipt:
+    """The answer to a submission: what was decided, and that it is on disk."""
+
+    events: tuple[KernelEvent, ...]
+    position: int
+    """Of the last of these events in the log."""
+
+
+@attrs.define(eq=False)
+class _Commit:
+    """A decision on its way to disk."""
+
+    first: int
+    events: tuple[KernelEvent, ...]
+    state: KernelState
+    done: bool = False
+
+
+@attrs.define(eq=False)
+class _Pending:
+    """An answer that is being given, for a second request under the same key to wait for."""
+
+    finished: anyio.Event = attrs.field(factory=anyio.Event)
+
+
+class Runtime:
+    """Accepts messages, and makes of them what the kernel decides. Use `open_runtime` to get one.
+
+    Attributes:
+        store: The log. Read from it freely; only the runtime appends.
+        clock: Of this host.
+        holder: Names this host in leases and in refusals to others.
+    """
+
+    def __init__(
+        self,
+        store: EventStore,
+        authenticator: Authenticator,
+        kernel: Kernel,
+        clock: Clock,
+        recovered: Recovered,
+        holder: str,
+    ) -> None:
+        self.store = store
+        self.clock = clock
+        self.holder = holder
+        self._authenticator = authenticator
+        self._kernel = kernel
+        self._ids = UlidSource(clock)
+        self._bus: Bus[Logged] = Bus()
+        self._committed = recovered.state
+        self._decided = recovered.state
+        self._position = recovered.position
+        self._next = recovered.position
+        self._answers = recovered.answers
+        self._answering: dict[tuple[str, str], _Pending] = {}
+        self._commits: deque[_Commit] = deque()
+        self._failure: _LogFailure | None = None
+        self._snapshot_at = recovered.position
+        self._closed = False
+
+    @property
+    def state(self) -> KernelState:
+        """What the committed log amounts to."""
+        return self._committed
+
+    @property
+    def position(self) -> int:
+        """Position of the last committed event."""
+        return self._position
+
+    def authorize(self, message: Message) -> None:
+        """Make the decision on a message and drop it: nothing is recorded.
+
+        For effects whose events are written only with their outcome; the kernel decides again then.
+
+        Raises:
+            AuthenticationError: The token is not good.
+            Rejected: The kernel would refuse the message.
+        """
+        claims = self._authenticator.authenticate(message.token)
+        rejection = self._kernel.authorize(
+            self._decided, message.operation, claims, self.clock.now()
+        )
+        if rejection is not None:
+            raise Rejected(rejection)
+
+    async def submit(self, message: Message) -> Receipt:
+        """Decide on a message and return once the decision is on disk.
+
+        Cancelling the caller does not undo a decision that was made; it is waited for.
+
+        Raises:
+            AuthenticationError: The token is not good.
+            Rejected: The kernel refused; nothing was changed.
+            Overloaded: Too many submissions wait.
+            LogFailed: The log could not be written; the decision is not acknowledged.
+            RuntimeClosed: The runtime was closed.
+        """
+        self._check_open()
+        claims = self._authenticator.authenticate(message.token)
+        if not message.idempotency_key:
+            return await self._commit(*self._decide(message, claims))
+        return await self._submit_once(message, claims)
+
+    async def _submit_once(self, message: Message, claims: Claims) -> Receipt:
+        name = (claims.subject, message.idempotency_key)
+        while (pending := self._answering.get(name)) is not None:
+            await pending.finished.wait()
+        answer = self._answers.find(*name)
+        if answer is not None:
+            return await self._read_answer(answer)
+        self._answering[name] = pending = _Pending()
+        try:
+            events, state = self._decide(message, claims)
+            receipt = await self._commit(events, state, tag_of(*name, len(events)))
+            count = len(events)
+            self._answers.remember(*name, Answer(receipt.position - count + 1, count))
+            return receipt
+        finally:
+            del self._answering[name]
+            pending.finished.set()
+
+    async def _read_answer(self, answer: Answer) -> Receipt:
+        stored = await self.store.read_page(answer.first - 1, answer.count)
+        events = tuple(from_store(event).event for event in stored)
+        return Receipt(events, answer.first + answer.count - 1)
+
+    def _decide(
+        self, message: Message, claims: Claims
+    ) -> tuple[tuple[KernelEvent, ...], KernelState]:
+        if len(self._commits) >= MAX_IN_FLIGHT:
+            raise Overloaded(
+                f"{MAX_IN_FLIGHT} submissions wait for the log already.",
+                hint="Wait for some of yours to return, then try again.",
+            )
+        decision = self._kernel.decide(
+            self._decided, message.operation, claims, self.clock.now(), self._ids
+        )
+        if isinstance(decision, Rejection):
+            raise Rejected(decision)
+        state = self._decided
+        for event in decision:
+            state = self._kernel.evolve(state, event)
+        return decision, state
+
+    async def _commit(
+        self, events: tuple[KernelEvent, ...], state: KernelState, tag: str = ""
+    ) -> Receipt:
+        commit = _Commit(self._next + 1, events, state)
+        self._commits.append(commit)
+        self._decided = state
+        self._next += len(events)
+        batch = [to_store(event) for event in events]
+        if tag:
+            batch[0] = attrs.evolve(batch[0], tags=(tag,))
+        # Shielded because the append happens whatever becomes of the caller, and `state` must
+        # follow it.
+        with anyio.CancelScope(shield=True):
+            try:
+                await self.store.append(batch, head=commit.first - 1)
+            except StoreError as error:
+                self._fail(error)
+                raise self._log_failed() from error
+        self._acknowledge(commit)
+        await self._save_if_due()
+        return Receipt(events, commit.first + len(events) - 1)
+
+    def _acknowledge(self, commit: _Commit) -> None:
+        commit.done = True
+        while self._commits and self._commits[0].done:
+            first = self._commits.popleft()
+            self._committed = first.state
+            self._position = first.first + len(first.events) - 1
+            self._bus.publish(
+                [Logged(first.first + index, event) for index, event in enumerate(first.events)]
+            )
+
+    def _fail(self, error: StoreError) -> None:
+        if self._failure is None:
+            logger.error("The log failed; nothing more is acknowledged: %s", error)
+            self._failure = _LogFailure(error.code, error.message)
+        self._decided = self._committed
+        self._commits.clear()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RuntimeClosed("The runtime was closed.", hint="Open the data directory again.")
+        if self._failure is not None:
+            raise self._log_failed()
+
+    def _log_failed(self) -> LogFailed:
+        failure = self._failure
+        code, text = (failure.code, failure.message) if failure else ("", "")
+        return LogFailed(
+            f"The log could not be written: {text}",
+            hint="Nothing was acknowledged. Mend the cause and open the data directory again.",
+            details={"cause": code},
+        )
+
+    async def _save_if_due(self) -> None:
+        if self._position - self._snapshot_at >= SNAPSHOT_EVERY and not self._commits:
+            await self._save()
+
+    async def _save(self) -> None:
+        state, position = self._committed, self._position
+        self._snapshot_at = position
+        try:
+            await save(self.store, state, self._answers, position)
+        except StoreError as error:
+            # A snapshot only saves time at the next start; the log has everything.
+            logger.warning("No snapshot was written at position %d: %s", position, error)
+
+    async def subscribe(self, after: int = 0) -> AsyncIterator[Logged]:
+        """Yield every committed event after a position, then every new one as it is committed.
+
+        No event is left out or repeated: a subscriber too slow for the bus catches up from the
+        log. The iterator ends when the runtime is closed.
+        """
+        with self._bus.subscribe() as live:
+            position = after
+            while not self._closed:
+                async for page in pages(self.store, position):
+                    for stored in page:
+                        position = stored.position
+                        yield from_store(stored)
+                async for item in live:
+                    if isinstance(item, Gap) or item.position > position + 1:
+                        break
+                    if item.position == position + 1:
+                        position = item.position
+                        yield item
+                else:
+                    return
+
+    async def read_stream(self, agent: AgentId) -> AsyncIterator[KernelEvent]:
+        """Yield the committed events of an agent, oldest first."""
+        async for stored in self.store.read_stream(agent):
+            yield from_store(stored).event
+
+    async def aclose(self) -> None:
+        """Save a snapshot and stop accepting messages. The store stays open; its opener closes it.
+
+        Raises:
+            Nothing: A snapshot that cannot be written is logged.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        if self._failure is None and self._position > self._snapshot_at:
+            await self._save()
+        self._bus.close()
+
+
+@attrs.frozen
+class _LogFailure:
+    """Why the log failed, as text: the exception itself would keep its frames alive."""
+
+    code: str
+    message: str
+
+
+def holder_name() -> str:
+    """Return a name for this process: host and process id, for a person to find it by."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+@asynccontextmanager
+async def open_runtime(
+    store: EventStore,
+    authenticator: Authenticator,
+    credential: str,
+    *,
+    kernel: Kernel | None = None,
+    clock: Clock | None = None,
+    holder: str = "",
+) -> AsyncGenerator[Runtime, None]:
+    """Recover from a log, become its host, and close on leaving.
+
+    Args:
+        store: Opened for writing. It stays open afterwards.
+        authenticator: Decides which tokens are good.
+        credential: A token that may host: `runtime:host:VAULT`.
+        kernel: With its extension families; a plain one by default.
+        clock: The system's by default.
+        holder: Name of this host in leases; host name and process id by default.
+
+    Raises:
+        AuthenticationError: The credential is not good.
+        Rejected: The credential may not host.
+        StoreError: The log cannot be read or written.
+        KernelError: An event is of a kind that this version does not know.
+    """
+    kernel = kernel or Kernel()
+    recovered = await recover(kernel, store)
+    runtime = Runtime(
+        store, authenticator, kernel, clock or SystemClock(), recovered, holder or holder_name()
+    )
+    await runtime.submit(Message(credential, OpenHost(runtime.holder)))
+    try:
+        yield runtime
+    finally:
+        with anyio.CancelScope(shield=True):
+            await runtime.aclose()
