@@ -12,8 +12,12 @@ from toka.capability.core._permission import Permission, Request
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-MAX_CACHED_ANSWERS: Final = 2_048
-"""Answers kept per set; when they are that many, all are dropped and collecting starts again."""
+MAX_CACHED_ANSWERS: Final = 256
+"""Answers kept per set; when they are that many, all are dropped and collecting starts again.
+
+Few, because whoever holds thousands of tokens could fill as many sets with long requests, and
+deciding anew takes microseconds.
+"""
 
 
 @attrs.frozen
