@@ -8,11 +8,11 @@ Each function returns a subject: it does the work once and returns steps a secon
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
 import time
 from typing import TYPE_CHECKING, TypedDict
 
+from benchmarks._postgres import postgres
 from workshop.measure import NotInstalled, scratch
 
 if TYPE_CHECKING:
@@ -102,12 +102,11 @@ def dbos(steps: int, tasks: int, database_url: str | None = None) -> Subject:
 
 
 def dbos_on_postgres(steps: int, tasks: int) -> Subject:
-    """Return DBOS on the PostgreSQL server that TOKA_BENCH_POSTGRES_URL names."""
+    """Return DBOS on a PostgreSQL server that is started for it."""
 
     def subject() -> float:
-        if not (url := os.environ.get("TOKA_BENCH_POSTGRES_URL")):
-            raise NotInstalled("a PostgreSQL server; set TOKA_BENCH_POSTGRES_URL to its address")
-        return dbos(steps, tasks, url)()
+        with postgres() as url:
+            return dbos(steps, tasks, url)()
 
     return subject
 
