@@ -17,6 +17,8 @@ from toka.orchestration._errors import (
     UnknownKeyError,
 )
 from toka.orchestration._graph import Plan
+from toka.orchestration._inputs import resolve_inputs
+from toka.orchestration._permissions import Granted, resolve_permissions
 from toka.orchestration._place import Place, SpecWarning
 from toka.orchestration._plan import active_tasks, plan, plan_tasks
 from toka.orchestration._ready import Impossible, Ready, ready
@@ -24,10 +26,11 @@ from toka.orchestration._spec_set import SpecSet, SpecSettings, load_specs, pars
 from toka.orchestration._spec_tasks import playbook_of
 
 __all__ = [
+    "MAX_REPORTED_ERRORS",
     "DependencyCycleError",
     "DuplicateNameError",
+    "Granted",
     "Impossible",
-    "MAX_REPORTED_ERRORS",
     "MissingKeyError",
     "OrchestrationError",
     "Place",
@@ -52,4 +55,6 @@ __all__ = [
     "plan_tasks",
     "playbook_of",
     "ready",
+    "resolve_inputs",
+    "resolve_permissions",
 ]

@@ -52,7 +52,9 @@ def plan(specs: SpecSet) -> Plan:
 
 def active_tasks(spec: AgentSpec, inputs: JsonObject) -> tuple[TaskDefinition, ...]:
     """Return the tasks that exist in a run: a condition is the name of an input that is true."""
-    return tuple([task for task in spec.tasks if not task.condition or inputs.get(task.condition)])
+    return tuple(
+        [task for task in spec.tasks if not task.condition or inputs.get(task.condition) is True]
+    )
 
 
 def plan_tasks(tasks: Iterable[TaskDefinition]) -> Plan:

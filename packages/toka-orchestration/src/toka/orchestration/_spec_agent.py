@@ -12,8 +12,21 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from toka.agent_runtime import parse_bytes, parse_cpu, parse_duration
-from toka.orchestration._errors import DuplicateNameError, UnknownKeyError
+from toka.agent_runtime import (
+    STANDARD_NAMES,
+    PlaybookInvalid,
+    Template,
+    parse_bytes,
+    parse_cpu,
+    parse_duration,
+)
+from toka.capability.core import PermissionSyntaxError
+from toka.orchestration._errors import (
+    DuplicateNameError,
+    SpecExpressionError,
+    UnknownKeyError,
+)
+from toka.orchestration._permissions import check_permission, name_warning
 from toka.orchestration._spec_node import ListNode, ScalarNode, lenient
 from toka.orchestration._spec_reader import (
     Reader,
@@ -26,6 +39,7 @@ from toka.orchestration._spec_reader import (
 from toka.orchestration._spec_tasks import read_budget, read_entry, read_model, read_tasks
 from toka.types import (
     EMPTY_OBJECT,
+    MAX_PERMISSIONS,
     NULL,
     PRIORITIES,
     AgentSpec,
@@ -154,9 +168,21 @@ def _objectives(root: Reader) -> Iterator[Objective]:
             deliverable=reader.text("deliverable"),
             validation=reader.text("validation"),
             priority=reader.choice("priority", PRIORITIES, "medium"),
-            check=reader.text("check"),
+            check=_check(reader),
         )
         reader.finish()
+
+
+def _check(reader: Reader) -> str:
+    text = reader.text("check")
+    try:
+        if text:
+            Template.parse_expression(text, STANDARD_NAMES)
+    except PlaybookInvalid as error:
+        node = reader.node.get("check")
+        path = reader.at("check")
+        reader.findings.error(node, path, error.message, error.hint, SpecExpressionError)
+    return text
 
 
 def _dependencies(root: Reader) -> Dependencies:
@@ -238,14 +264,29 @@ def _security(root: Reader, defaults: Security) -> Security:
         resource_limits=read_limits(block, defaults.resource_limits),
     )
     for index, text in enumerate(security.capabilities_required):
-        entry = block.node.get("capabilities_required")
-        items = entry.value.items if entry and isinstance(entry.value, ListNode) else ()
-        node = items[index] if index < len(items) else entry
-        block.findings.place(node, f"{block.at('capabilities_required')}[{index}]")
-        if not text:
-            block.fault("capabilities_required", "A permission is blank.", "Remove it.")
+        _check_capability(block, index, text)
+    if len(security.capabilities_required) > MAX_PERMISSIONS:
+        what = f"There are more than {MAX_PERMISSIONS} permissions."
+        block.fault("capabilities_required", what, "Use patterns, or split the agent.")
     block.finish()
     return security
+
+
+def _check_capability(block: Reader, index: int, text: str) -> None:
+    entry = block.node.get("capabilities_required")
+    if entry is None or not text:
+        return
+    path = f"{block.at(entry.key)}[{index}]"
+    node = entry.value.items[index] if isinstance(entry.value, ListNode) else entry.value
+    if ":" not in text:
+        warning = name_warning(text)
+        if warning:
+            block.findings.warn(node, path, warning)
+        return
+    try:
+        check_permission(text)
+    except (PermissionSyntaxError, PlaybookInvalid) as error:
+        block.findings.error(node, path, error.message, error.hint, SpecExpressionError)
 
 
 def read_limits(

@@ -140,7 +140,8 @@ class Reader:
         found = read_text(
             entry.value, self.at(entry.key), self.findings, as_written=as_written
         ).strip()
-        if required and not found and isinstance(entry.value, ScalarNode):
+        blank = isinstance(entry.value, ScalarNode) and not entry.value.written.strip()
+        if required and blank:
             self.missing(names[0], required)
         return found
 
