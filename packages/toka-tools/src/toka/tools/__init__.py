@@ -20,6 +20,9 @@ from toka.tools._errors import (
     UnknownToolError,
     WrongFileTypeError,
 )
+from toka.tools._function import FunctionTool, tool
+from toka.tools._manifest import LoadedManifest, ToolManifest, load_manifest, parse_manifest
+from toka.tools._paths import path_request
 from toka.tools._registry import ENTRY_POINT_GROUP, ToolRegistry, installed_tools, load_installed
 from toka.tools._result import ToolFailure, ToolResult
 from toka.tools._tool import Tool, VariableEffect, effect_of
@@ -34,11 +37,13 @@ __all__ = [
     "CommandStartError",
     "FileAccessError",
     "FileMissingError",
+    "FunctionTool",
     "Grants",
     "HttpRequestError",
     "InvalidArgumentsError",
     "InvalidManifestError",
     "InvalidToolError",
+    "LoadedManifest",
     "PathChangedError",
     "PathDeniedError",
     "ResourceLimits",
@@ -47,6 +52,7 @@ __all__ = [
     "ToolContext",
     "ToolError",
     "ToolFailure",
+    "ToolManifest",
     "ToolRegistry",
     "ToolResult",
     "ToolTimeoutError",
@@ -57,4 +63,8 @@ __all__ = [
     "effect_of",
     "installed_tools",
     "load_installed",
+    "load_manifest",
+    "parse_manifest",
+    "path_request",
+    "tool",
 ]

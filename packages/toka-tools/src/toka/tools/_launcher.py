@@ -37,6 +37,9 @@ def main() -> None:
     for descriptor in (control, report, directory):
         os.set_inheritable(descriptor, False)
     os.fchdir(directory)
+    if "locale" not in settings:
+        # This interpreter sets it where the locale is not installed; the command shall not see it.
+        os.environ.pop("LC_CTYPE", None)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     _prctl(PR_SET_CHILD_SUBREAPER, 1)

@@ -8,7 +8,7 @@ import attrs
 from msgspec import Meta
 
 from toka.tools._glob import PathPattern
-from toka.tools._paths import file_request, resolve
+from toka.tools._paths import path_request, resolve
 from toka.tools._typed import Output, TypedTool
 from toka.tools._walk import DEFAULT_IGNORE, Found, Walk
 from toka.types import NANOSECONDS
@@ -53,7 +53,7 @@ class ListFiles(TypedTool[ListFilesArguments]):
     kind = ListFilesArguments
 
     def needs(self, arguments: ListFilesArguments, workspace: Workspace) -> tuple[str, ...]:
-        return (file_request("read", resolve(arguments.path, workspace)),)
+        return (path_request("read", arguments.path, workspace),)
 
     async def run(self, arguments: ListFilesArguments, context: ToolContext) -> Output:
         import anyio.to_thread  # noqa: PLC0415 - 40 ms at import

@@ -55,6 +55,7 @@ def resolve(path: str, workspace: Workspace) -> str:
 
     Raises:
         PathDeniedError: The path has a form that is never accepted, or leads to a protected place.
+        FileAccessError: A link on the way changed meanwhile.
     """
     if not path or "\0" in path:
         raise PathDeniedError(f"{path[:80]!r} is not a path.", hint="Pass a path without NUL.")
@@ -64,13 +65,20 @@ def resolve(path: str, workspace: Workspace) -> str:
         raise PathDeniedError("The path is not valid Unicode.") from error
     if size > MAX_PATH_BYTES:
         raise PathDeniedError(f"The path {path[:40]!r}... is longer than {MAX_PATH_BYTES} bytes.")
-    real = os.path.realpath(os.path.join(workspace.root, path))  # noqa: PTH118 - keeps `..` for the kernel's reading of it
+    real = _real_path(f"{workspace.root}/{path}" if path[0] != "/" else path)
     for place in (*_NOT_FILES, *_real_places(workspace.protected)):
         if real == place or real.startswith(place.rstrip("/") + "/"):
             raise PathDeniedError(
                 f"{real} is in {place}, which no file tool touches.", details={"path": real}
             )
     return real
+
+
+def _real_path(path: str) -> str:
+    try:
+        return os.path.realpath(path)
+    except OSError as error:  # A link that vanished between being seen and being read.
+        raise system_error(error, path) from error
 
 
 @lru_cache(maxsize=64)
@@ -90,6 +98,15 @@ def file_request(action: str, real: str) -> str:
         raise PathDeniedError(
             f"No permission can name {real[:80]!r}: {error.message}", details={"path": real}
         ) from error
+
+
+def path_request(action: str, path: str, workspace: Workspace) -> str:
+    """Return the permission request for an action, such as `read`, on what `path` leads to.
+
+    Raises:
+        PathDeniedError: The path has a form that is never accepted, or is protected.
+    """
+    return file_request(action, resolve(path, workspace))
 
 
 def demand(action: str, real: str, context: ToolContext) -> None:

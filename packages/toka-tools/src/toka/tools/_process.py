@@ -136,7 +136,7 @@ def _start(command: Command, timeout_ns: int, output_limit: int) -> _Running:
         here = str(Path(__file__).parent)
         launcher = [sys.executable, "-I", "-S", "-X", "utf8", "-c", _IMPORT, here]
         launcher += [str(number) for number in passed]
-        launcher += [_settings(command.limits, timeout_ns), command.program, *command.argv]
+        launcher += [_settings(command, timeout_ns), command.program, *command.argv]
         try:
             process = subprocess.Popen(  # noqa: S603 - an argument list, checked by the caller
                 launcher,
@@ -166,7 +166,8 @@ def _pipe(opened: ExitStack) -> tuple[int, int]:
     return ends
 
 
-def _settings(limits: ResourceLimits, timeout_ns: int) -> str:
+def _settings(command: Command, timeout_ns: int) -> str:
+    limits = command.limits
     seconds = timeout_ns / NANOSECONDS
     cpu = None if limits.max_cpu_percent is None else seconds * limits.max_cpu_percent / 100
     settings = {
@@ -175,6 +176,7 @@ def _settings(limits: ResourceLimits, timeout_ns: int) -> str:
         "file": limits.max_file_bytes,
         "files": limits.max_open_files,
         "processes": limits.max_processes,
+        "locale": 1 if "LC_CTYPE" in command.environment else None,
     }
     return ",".join([f"{key}={value}" for key, value in settings.items() if value is not None])
 

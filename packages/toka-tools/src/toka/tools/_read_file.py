@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import attrs
 from msgspec import Meta
 
-from toka.tools._paths import demand, file_request, open_parent, open_regular, resolve, system_error
+from toka.tools._paths import demand, open_parent, open_regular, path_request, resolve, system_error
 from toka.tools._typed import Output, TypedTool
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class ReadFile(TypedTool[ReadFileArguments]):
     kind = ReadFileArguments
 
     def needs(self, arguments: ReadFileArguments, workspace: Workspace) -> tuple[str, ...]:
-        return (file_request("read", resolve(arguments.path, workspace)),)
+        return (path_request("read", arguments.path, workspace),)
 
     async def run(self, arguments: ReadFileArguments, context: ToolContext) -> Output:
         import anyio.to_thread  # noqa: PLC0415 - 40 ms at import

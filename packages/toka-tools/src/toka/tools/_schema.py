@@ -40,13 +40,15 @@ def schema_of(kind: type) -> JsonObject:
         InvalidToolError: A field has a type that JSON does not know.
     """
     try:
-        (_,), components = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
+        (reference,), components = msgspec.json.schema_components(
+            [kind], ref_template="#/$defs/{name}"
+        )
     except TypeError as error:
         raise InvalidToolError(
             f"{kind.__name__} cannot be described as JSON Schema: {error}.",
             hint="Use str, int, float, bool, list, dict, Literal and optional ones of these.",
         ) from error
-    schema = cast("dict[str, Json]", components.pop(kind.__name__))
+    schema = cast("dict[str, Json]", components.pop(reference["$ref"].rpartition("/")[2]))
     schema.pop("title", None)
     schema["additionalProperties"] = False
     if components:

@@ -15,7 +15,13 @@ import attrs
 
 from toka.tools._deadline import Deadline
 from toka.tools._errors import FileAccessError, PathDeniedError
-from toka.tools._paths import demand, file_type, open_child_directory, open_directory
+from toka.tools._paths import (
+    demand,
+    file_request,
+    file_type,
+    open_child_directory,
+    open_directory,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,6 +71,13 @@ class Walk:
         demand("read", self.root, self.context)
         with open_directory(self.root) as descriptor:
             yield from self._directory(descriptor, self.root, ())
+
+    def granted(self, path: str) -> bool:
+        """Say whether one entry may be read."""
+        try:
+            return self.context.granted.covers(file_request("read", path)) is not None
+        except PathDeniedError:
+            return False
 
     def skip(self, path: str, reason: str) -> None:
         """Report that something was left out."""
@@ -119,11 +132,11 @@ class Walk:
         return self.deepest is None or len(found.names) < self.deepest
 
     def _below(self, found: Found) -> Iterator[Found]:
-        try:
-            demand("read", found.path, self.context)
-            descriptor = open_child_directory(found.parent, found.names[-1], found.path)
-        except PathDeniedError:
+        if not self.granted(found.path):
             self.skip(found.path, "outside what is granted")
+            return
+        try:
+            descriptor = open_child_directory(found.parent, found.names[-1], found.path)
         except FileAccessError as error:
             self.skip(found.path, error.message)
         else:
