@@ -43,12 +43,12 @@ class ExtensionHandler(Protocol):
     """Decides and applies the operations of one family."""
 
     def decide(
-        self, slot: Slot, operation: Extension, claims: Claims, now: int, ids: Ids
+        self, slot: Slot, operation: Extension, claims: Claims, now: int, ids: Ids, /
     ) -> tuple[ExtensionFact, ...] | Rejection:
         """Return what happens, or why not; the permission for the target is checked already."""
         ...
 
-    def evolve(self, slot: Slot, fact: ExtensionFact) -> Slot:
+    def evolve(self, slot: Slot, fact: ExtensionFact, /) -> Slot:
         """Return the family's state after `fact`."""
         ...
 

@@ -1,0 +1,62 @@
+"""Tokens are put on record when they are used first."""
+
+import attrs
+import pytest
+
+from toka.kernel import TOKENS
+from toka.types import NANOSECONDS, SpawnAgent, TerminateAgent
+
+SPAWN = ("agent:spawn:**",)
+
+
+def test_the_first_event_under_a_token_is_preceded_by_what_the_token_says(world):
+    claims = world.claims("ada", *SPAWN, untainted=("secret:read:key",))
+    admitted, spawned = world.ask(SpawnAgent(None, "run"), claims)
+    assert (admitted.kind, admitted.stream) == ("token.admitted.v1", TOKENS)
+    said = admitted.body
+    assert (said.subject, said.vault, said.permissions) == ("ada", "vault", SPAWN)
+    assert said.untainted == ("secret:read:key",)
+    assert (said.issued_at, said.expires_at) == (claims.issued_at, claims.expires_at)
+    assert admitted.token == spawned.token == said.token
+    assert len(world.ask(SpawnAgent(None, "run"), claims)) == 1
+
+
+def test_a_token_whose_first_operation_is_refused_is_not_recorded(world):
+    world.refused(SpawnAgent(None, "run"), world.claims("ada", "fs:read:x"))
+    assert len(world.state.tokens) == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"subject": "eve"},
+        {"permissions": ("agent:spawn:**", "agent:act:**")},
+        {"vault": "other"},
+        {"untainted": ("a:b:c",)},
+        {"expires_at": 1_800_000_000},
+        {"issued_at": 1},
+        {"budget": (("money", 1),)},
+    ],
+)
+def test_a_token_that_says_something_else_under_the_same_name_is_refused(world, change):
+    claims = world.claims("ada", *SPAWN)
+    world.do(SpawnAgent(None, "run"), claims)
+    refused = world.refused(SpawnAgent(None, "run"), attrs.evolve(claims, **change))
+    assert refused.code == "kernel.token_conflict"
+
+
+def test_an_expired_token_allows_nothing(world):
+    claims = world.claims("ada", *SPAWN, life=10)
+    world.now += 10 * NANOSECONDS - 1
+    world.do(SpawnAgent(None, "run"), claims)
+    world.now += 1
+    assert world.refused(SpawnAgent(None, "run"), claims).code == "kernel.token_expired"
+
+
+def test_expired_tokens_are_forgotten_in_time(world):
+    for _ in range(1_000):
+        event = world.do(SpawnAgent(None, "run"), world.claims("ada", *SPAWN, life=10))
+        world.do(TerminateAgent(event.stream, ""))
+        world.now += NANOSECONDS
+    assert len(world.state.tokens) <= 64
+    assert world.replayed() == world.state
