@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 
@@ -46,6 +45,12 @@ _AFTERMATH_SECONDS: Final = 2.0
 _DRAIN_SECONDS: Final = 0.25
 
 
+def _random() -> float:
+    import random  # noqa: PLC0415 - only a retry pays for it
+
+    return random.random()  # noqa: S311 - jitter, no secret
+
+
 @attrs.frozen
 class HttpOptions:
     """How calls are made; what is asked is no part of it."""
@@ -60,7 +65,7 @@ class HttpOptions:
     allow_insecure: bool = False
     """Whether a key may travel over plain HTTP to another machine."""
     clock: Clock = attrs.field(factory=SystemClock)
-    random: Callable[[], float] = random.random
+    random: Callable[[], float] = _random
     """Draws from [0, 1), for jitter only."""
 
 

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from toka.llm_gateway._dialect import Refusal, parse_arguments
+from toka.llm_gateway._dialect import Refusal, kind_of_status, parse_arguments
 from toka.llm_gateway._errors import (
     AuthenticationFailed,
     CallFailed,
     ContentFiltered,
     ContextTooLong,
     ModelNotFound,
-    ProviderError,
     QuotaExhausted,
     RateLimited,
     ResponseInvalid,
@@ -101,7 +100,6 @@ _KINDS: Final[Mapping[str, type[CallFailed]]] = {
     "invalid_api_key": AuthenticationFailed,
     "model_not_found": ModelNotFound,
     "rate_limit_exceeded": RateLimited,
-    "server_error": ProviderError,
 }
 
 
@@ -159,6 +157,9 @@ def refusal_of(body: bytes, otherwise: type[CallFailed]) -> Refusal:
         return Refusal(otherwise, "", "")
     if isinstance(error, str):
         return Refusal(otherwise, "", error)
+    if isinstance(error.code, int):
+        # Some compatible servers repeat the status here; inside a stream it is the only one.
+        otherwise = kind_of_status(error.code)
     code = str(error.code or "")
     kind = _KINDS.get(code) or _KINDS.get(error.type or "") or otherwise
     return Refusal(kind, (code or error.type or "")[:64], error.message or "")

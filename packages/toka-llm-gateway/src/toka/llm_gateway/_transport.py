@@ -1,14 +1,14 @@
 """HTTP, as far as models need it: post JSON, read the answer whole or bit by bit, within limits.
 
 aiohttp's exceptions can hold the request's headers, and so the key. They end here: a failure is
-raised outside the handler, so that it neither shows nor carries the original.
+raised outside the handler, and not from a context manager, which would do the same: so it neither
+shows nor carries the original.
 """
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import attrs
 
@@ -24,9 +24,11 @@ from toka.llm_gateway._errors import (
 from toka.types import InvalidValueError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Mapping
 
     import aiohttp
+
+T = TypeVar("T")
 
 _MAX_CONNECTIONS: Final = 1000
 
@@ -64,6 +66,8 @@ class Deadline:
     @classmethod
     def after(cls, seconds: float, phase: TimeoutPhase) -> Deadline:
         """Return the moment in `seconds` from now."""
+        import asyncio  # noqa: PLC0415 - 20 ms at import; whoever calls a model has it loaded
+
         return cls(asyncio.get_running_loop().time() + seconds, phase)
 
     def sooner(self, seconds: float, phase: TimeoutPhase) -> Deadline:
@@ -110,8 +114,7 @@ class HttpAnswer:
             ResponseTooLarge: The body exceeds the limit.
 
         """
-        async with _guard(deadline, reading=True):
-            chunk = await self._response.content.readany()
+        chunk = await _within(deadline, self._response.content.readany(), reading=True)
         self._size += len(chunk)
         if self._size > self._limit:
             raise ResponseTooLarge(
@@ -159,10 +162,10 @@ class Transport:
 
         """
         session = self._session or self._open()
-        async with _guard(deadline, reading=False):
-            response = await session.post(
-                self._base_url + path, data=body, headers=headers, allow_redirects=False
-            )
+        request = session.post(
+            self._base_url + path, data=body, headers=headers, allow_redirects=False
+        )
+        response = await _within(deadline, request, reading=False)
         try:
             yield HttpAnswer(response, self._limit)
         finally:
@@ -181,7 +184,7 @@ class Transport:
 
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=_MAX_CONNECTIONS),
-            # All other limits are deadlines of ours; see `_guard`.
+            # All other limits are deadlines of ours; see `_within`.
             timeout=aiohttp.ClientTimeout(
                 total=None, connect=self._timeouts.connect, sock_connect=self._timeouts.connect
             ),
@@ -192,22 +195,21 @@ class Transport:
         return self._session
 
 
-@asynccontextmanager
-async def _guard(deadline: Deadline, *, reading: bool) -> AsyncGenerator[None, None]:
+async def _within(deadline: Deadline, work: Awaitable[T], *, reading: bool) -> T:
+    import asyncio  # noqa: PLC0415 - 20 ms at import; whoever calls a model has it loaded
+
     import aiohttp  # noqa: PLC0415 - loaded by the first request
 
     failure: CallFailed
     try:
         async with asyncio.timeout_at(deadline.at):
-            yield
+            return await work
     except aiohttp.ConnectionTimeoutError:
         failure = Deadline(deadline.at, "connect").failure()
     except TimeoutError:
         failure = deadline.failure()
     except (aiohttp.ClientError, OSError) as error:
         failure = _failure_of(error, reading=reading)
-    else:
-        return
     raise failure
 
 

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pytest
+
+from toka.llm_gateway import AnthropicModel, HttpModel, HttpOptions, OpenAIChatModel
+from toka.llm_gateway.testing import DEFAULT_KEY, FakeAnthropic, FakeOpenAI, FakeProvider
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from toka.llm_gateway.testing import ServerScript
+    from toka.types import JsonObject
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class VirtualClock:
+    """Time passes only by sleeping, and sleeping takes no time."""
+
+    def __init__(self) -> None:
+        self.time = 1_800_000_000_000_000_000
+        self.slept: list[float] = []
+
+    def now(self) -> int:
+        return self.time
+
+    def monotonic(self) -> int:
+        return self.time
+
+    async def sleep(self, nanoseconds: int) -> None:
+        self.time += nanoseconds
+        self.slept.append(nanoseconds / 1_000_000_000)
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
+
+
+@attrs.define
+class Provider:
+    """One wire format: its server, and a model that talks to it."""
+
+    name: str
+    clock: VirtualClock
+    servers: list[FakeProvider] = attrs.field(factory=list)
+    models: list[HttpModel] = attrs.field(factory=list)
+
+    async def serve(self, script: ServerScript) -> FakeProvider:
+        kind = FakeAnthropic if self.name == "anthropic" else FakeOpenAI
+        server = kind(script)
+        await server.__aenter__()
+        self.servers.append(server)
+        return server
+
+    def model(
+        self, server: FakeProvider, *, key: str | None = DEFAULT_KEY, **options: Any
+    ) -> HttpModel:
+        extra = options.pop("extra", {})
+        chosen: dict[str, Any] = {"clock": self.clock, "random": lambda: 0.5, **options}
+        return self.model_at(server.url, key, HttpOptions(**chosen), extra)
+
+    def model_at(
+        self, url: str, key: str | None, options: HttpOptions, extra: JsonObject | None = None
+    ) -> HttpModel:
+        kind = AnthropicModel if self.name == "anthropic" else OpenAIChatModel
+        model = kind("asked-model", key, base_url=url, options=options, extra=extra or {})
+        self.models.append(model)
+        return model
+
+    async def start(self, script: ServerScript, **options: Any) -> HttpModel:
+        return self.model(await self.serve(script), **options)
+
+    @property
+    def requests(self) -> list[JsonObject]:
+        return [request.body for request in self.servers[0].requests]
+
+
+async def _provider(name: str, clock: VirtualClock) -> AsyncIterator[Provider]:
+    provider = Provider(name, clock)
+    try:
+        yield provider
+    finally:
+        for model in provider.models:
+            await model.aclose()
+        for server in provider.servers:
+            await server.__aexit__(None, None, None)
+
+
+@pytest.fixture(params=["anthropic", "openai"])
+async def provider(
+    request: pytest.FixtureRequest,
+    anyio_backend: str,  # noqa: ARG001 - an asynchronous fixture needs it
+    clock: VirtualClock,
+) -> AsyncIterator[Provider]:
+    async for each in _provider(request.param, clock):
+        yield each
+
+
+@pytest.fixture
+async def anthropic(
+    anyio_backend: str,  # noqa: ARG001 - an asynchronous fixture needs it
+    clock: VirtualClock,
+) -> AsyncIterator[Provider]:
+    async for each in _provider("anthropic", clock):
+        yield each
+
+
+@pytest.fixture
+async def openai(
+    anyio_backend: str,  # noqa: ARG001 - an asynchronous fixture needs it
+    clock: VirtualClock,
+) -> AsyncIterator[Provider]:
+    async for each in _provider("openai", clock):
+        yield each

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+import toka.llm_gateway
+import toka.llm_gateway.testing
+
+
+@pytest.mark.parametrize("module", [toka.llm_gateway, toka.llm_gateway.testing])
+def test_all_lists_the_public_names(module):
+    public = {
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_") and not inspect.ismodule(value)
+    }
+    assert set(module.__all__) == public
+
+
+@pytest.mark.parametrize("module", [toka.llm_gateway, toka.llm_gateway.testing])
+def test_every_public_class_and_function_is_documented(module):
+    for name in module.__all__:
+        value = getattr(module, name)
+        if inspect.isclass(value) or inspect.isfunction(value):
+            assert value.__doc__, name
+
+
+def test_import_loads_nothing_heavy():
+    code = (
+        "import sys, toka.llm_gateway, toka.llm_gateway.testing;"
+        "print([m for m in ('aiohttp', 'tomllib', 'random', 'email') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    assert done.stdout.strip() == "[]"
