@@ -89,6 +89,12 @@ class ChainCheck:
         self._versions[event.stream] = event.version
         self._head = Head(event.position, event.digest)
 
+    def skip(self, position: int, digest: bytes, what: str) -> None:
+        """Note that the next event cannot even be read, and go on after it."""
+        self._events += 1
+        self.problem(position, what)
+        self._head = Head(position, digest)
+
     def _faults(self, event: Event) -> list[str]:
         faults: list[str] = []
         if event.position != self._head.position + 1:

@@ -1,1 +1,5 @@
-"""The Toka event store on SQLite."""
+"""The event store in a SQLite file."""
+
+from toka.store.sqlite._store import MAX_WAITING, MAX_WAITING_BYTES, SqliteStore
+
+__all__ = ["MAX_WAITING", "MAX_WAITING_BYTES", "SqliteStore"]

@@ -1,0 +1,203 @@
+"""A transaction in the making: appends, checked and turned into rows, one after the other.
+
+Each append is judged by the state that the one before it will leave. The common path asks the
+database nothing: versions, text numbers and recent identifiers are in memory. Every cache says what
+is committed or will be by the draft in hand, so a draft that is thrown away empties them all.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import attrs
+import msgspec
+
+from toka.store.core import (
+    Head,
+    Receipt,
+    UnknownParent,
+    WrongHead,
+    WrongVersion,
+    header_digest,
+    meets,
+    pack_id,
+    payload_digest,
+)
+
+if TYPE_CHECKING:
+    import asyncio
+    import sqlite3
+    from collections.abc import Mapping, Sequence
+
+    from toka.store.core import Expected, NewEvent
+    from toka.store.sqlite._reader import Reader, Row
+
+_CACHED: Final = 50_000
+"""Entries of a cache, which is emptied when it has more."""
+
+_INSERT_TEXT: Final = "INSERT INTO text (id, value) VALUES (?, ?)"
+_INSERT_EVENT: Final = "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT_CAUSE: Final = "INSERT INTO cause (parent, child) VALUES (?, ?)"
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+
+
+@attrs.define(eq=False)
+class Append:
+    """One call of `append` on its way to the disk."""
+
+    events: Sequence[NewEvent]
+    ids: list[bytes]
+    streams: Mapping[str, Expected]
+    head: int | None
+    size: int
+    """Bytes of payload."""
+    future: asyncio.Future[Receipt]
+
+
+class Draft:
+    """Rows to be committed together, and the state of the log after them."""
+
+    def __init__(self, connection: sqlite3.Connection, reader: Reader) -> None:
+        self._connection = connection
+        self._reader = reader
+        self.reset()
+
+    def reset(self) -> None:
+        """Throw the draft away and learn the state from the database."""
+        head = self._reader.head()
+        self._position, self._digest = head.position, head.digest
+        self._next_text = self._reader.last_text() + 1
+        self._texts: dict[str, int] = {"": 0}
+        self._versions: dict[str, int] = {}
+        self._positions: dict[bytes, int] = {}
+        self._begin()
+
+    def _begin(self) -> None:
+        self._new_texts: list[tuple[int, str]] = []
+        self._rows: list[Row] = []
+        self._edges: list[tuple[int, int]] = []
+
+    @property
+    def head(self) -> Head:
+        """Return where the log ends, the draft included."""
+        return Head(self._position, self._digest)
+
+    @property
+    def event_count(self) -> int:
+        """Return how many events are drafted."""
+        return len(self._rows)
+
+    def add(self, append: Append) -> Receipt:
+        """Draft an append, or change nothing.
+
+        Raises:
+            WrongHead: The log does not end where the append expects.
+            WrongVersion: A stream is not as expected.
+            UnknownParent: A parent is not in the log.
+            sqlite3.Error: The database cannot be asked; the draft must be reset.
+        """
+        if append.head is not None and append.head != self._position:
+            raise WrongHead(append.head, self._position)
+        for stream, expected in append.streams.items():
+            version = self._version(stream)
+            if not meets(expected, version):
+                raise WrongVersion(stream, expected, version)
+        causes = self._causes(append)
+        first = self._position + 1
+        self._draft(append, causes)
+        return Receipt(first, self._position, self._digest)
+
+    def _causes(self, append: Append) -> dict[int, bytes]:
+        """Return the packed parents by index of the event, and draft the edges."""
+        packed: dict[int, bytes] = {}
+        edges: list[tuple[int, int]] = []
+        earlier: dict[bytes, int] = {}
+        for index, event in enumerate(append.events):
+            position = self._position + 1 + index
+            for name in event.parents:
+                parent = pack_id(name)
+                place = earlier.get(parent) or self._place(parent)
+                if place is None:
+                    raise UnknownParent(event.id, name)
+                edges.append((place, position))
+                packed[index] = packed.get(index, b"") + parent
+            earlier[append.ids[index]] = position
+        self._edges += edges
+        return packed
+
+    def _place(self, identifier: bytes) -> int | None:
+        return self._positions.get(identifier) or self._reader.position(identifier)
+
+    def _draft(self, append: Append, causes: dict[int, bytes]) -> None:
+        position, previous = self._position, self._digest
+        versions, positions, number = self._versions, self._positions, self._number
+        for index, event in enumerate(append.events):
+            position += 1
+            stream, identifier = event.stream, append.ids[index]
+            version = self._version(stream) + 1
+            previous = header_digest(
+                event, position, version, previous, payload_digest(event.payload)
+            )
+            self._rows.append(
+                (
+                    position,
+                    identifier,
+                    number(stream),
+                    version,
+                    number(event.kind),
+                    event.time,
+                    number(event.intent),
+                    number(event.actor),
+                    number(event.token),
+                    causes.get(index),
+                    _encode(event.tags) if event.tags else None,
+                    previous,
+                    event.payload,
+                )
+            )
+            versions[stream] = version
+            positions[identifier] = position
+        self._position, self._digest = position, previous
+
+    def _version(self, stream: str) -> int:
+        version = self._versions.get(stream)
+        if version is None:
+            version = self._versions[stream] = self._reader.version(stream)
+        return version
+
+    def _number(self, text: str) -> int:
+        number = self._texts.get(text)
+        if number is None:
+            number = self._reader.text_number(text)
+            if number is None:
+                number = self._next_text
+                self._next_text += 1
+                self._new_texts.append((number, text))
+            self._texts[text] = number
+        return number
+
+    def commit(self) -> None:
+        """Write the draft in one transaction and begin the next.
+
+        Raises:
+            sqlite3.IntegrityError: An identifier is taken; the draft must be reset.
+            sqlite3.Error: Output failed.
+        """
+        connection = self._connection
+        connection.execute("BEGIN IMMEDIATE")
+        if self._new_texts:
+            connection.executemany(_INSERT_TEXT, self._new_texts)
+        connection.executemany(_INSERT_EVENT, self._rows)
+        if self._edges:
+            connection.executemany(_INSERT_CAUSE, self._edges)
+        connection.execute("COMMIT")
+        self._begin()
+        self._trim()
+
+    def _trim(self) -> None:
+        for cache in (self._versions, self._positions):
+            if len(cache) > _CACHED:
+                cache.clear()
+        if len(self._texts) > _CACHED:
+            self._texts = {"": 0}

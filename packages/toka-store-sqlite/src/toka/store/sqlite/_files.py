@@ -1,0 +1,237 @@
+"""The files of a store: how they are made, and what is checked before they are used.
+
+========== =======================================================================
+`X`        the database
+`X-wal`    SQLite's write-ahead log; with `X-shm` beside it while the store is open
+`X.head`   where the log ends, as last acknowledged (`_headfile`)
+`X.lock`   who writes (`_lock`)
+========== =======================================================================
+
+What is checked at open, and changes no byte: that the file is ours and of a known format; SQLite's
+`quick_check`, for files up to a size; the schema; that the database reaches the head on record and
+has its digest there; that the last events hash to their digests. `verify` does the rest.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+import attrs
+
+from toka.store.core import Damaged, ForeignFile, Head, NewerFormat, OpenRefused
+from toka.store.sqlite._headfile import read_head
+from toka.store.sqlite._reader import Reader
+from toka.store.sqlite._schema import (
+    APPLICATION_ID,
+    FORMAT,
+    OLDEST_SQLITE,
+    create_schema,
+    has_schema,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+QUICK_CHECK_BYTES: Final = 64 * 1024 * 1024
+"""Larger files are not checked page by page at open, for that takes a second a gigabyte or more."""
+
+TAIL: Final = 256
+"""Events whose digests are checked at open."""
+
+_BUSY_SECONDS: Final = 5.0
+_MAGIC: Final = b"SQLite format 3\x00"
+_HEADER_BYTES: Final = 100
+
+
+@attrs.frozen
+class Files:
+    """The paths of a store."""
+
+    database: Path
+
+    @property
+    def wal(self) -> Path:
+        return self._beside("-wal")
+
+    @property
+    def head(self) -> Path:
+        return self._beside(".head")
+
+    @property
+    def lock(self) -> Path:
+        return self._beside(".lock")
+
+    @property
+    def location(self) -> str:
+        """Return the address that opens the store."""
+        return f"sqlite:{self.database}"
+
+    def _beside(self, suffix: str) -> Path:
+        return self.database.with_name(self.database.name + suffix)
+
+    def stored_bytes(self) -> int:
+        """Return what the database and its write-ahead log take."""
+        return sum(path.stat().st_size for path in (self.database, self.wal) if path.exists())
+
+
+def identify(files: Files) -> bool:
+    """Say whether there is a store; look at its header only.
+
+    Raises:
+        ForeignFile: There is something else.
+        NewerFormat: It is of a later release.
+        OSError: It cannot be read.
+    """
+    location = str(files.database)
+    if files.database.is_dir():
+        raise ForeignFile(location, "it is a directory")
+    try:
+        with files.database.open("rb") as file:
+            header = file.read(_HEADER_BYTES)
+    except FileNotFoundError:
+        return False
+    if not header:
+        return False
+    if len(header) < _HEADER_BYTES or not header.startswith(_MAGIC):
+        raise ForeignFile(location, "it is no SQLite database")
+    application, found = int.from_bytes(header[68:72], "big"), int.from_bytes(header[60:64], "big")
+    if application != APPLICATION_ID:
+        raise ForeignFile(location, f"it is signed {application:#010x}, not {APPLICATION_ID:#010x}")
+    if not 0 < found <= FORMAT:
+        raise NewerFormat(location, found, FORMAT)
+    return True
+
+
+def create(files: Files) -> None:
+    """Make the database, with its schema on disk before this returns.
+
+    Raises:
+        sqlite3.Error: It cannot be made.
+        OSError: The directory cannot be synchronised.
+    """
+    with closing(connect(files.database)) as connection:
+        connection.execute("PRAGMA synchronous = FULL")
+        create_schema(connection)
+        # Only now, so that the header of the file itself says whose it is.
+        connection.execute("PRAGMA journal_mode = WAL")
+    sync_directory(files.database.parent)
+
+
+def sync_directory(directory: Path) -> None:
+    """Wait until the names in a directory are on disk.
+
+    Raises:
+        OSError: The directory cannot be synchronised.
+    """
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open a connection that may write; its transactions are begun and ended by hand."""
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        raise OpenRefused(
+            f"This Python has SQLite {sqlite3.sqlite_version}, which is too old.",
+            code="store.sqlite_too_old",
+            hint=f"SQLite {'.'.join(map(str, OLDEST_SQLITE))} or later is needed.",
+        )
+    return sqlite3.connect(path, isolation_level=None, timeout=_BUSY_SECONDS)
+
+
+def connect_to_read(files: Files) -> tuple[sqlite3.Connection, bool]:
+    """Open a connection that cannot write, and say whether it takes the file to be immutable.
+
+    Without a write-ahead log nobody has the store open for writing, or has not written yet. SQLite
+    would make files beside the database even to read it then; told that the file is immutable, it
+    makes none, which also serves a directory that cannot be written to.
+    """
+    immutable = not files.wal.exists() or not files.wal.stat().st_size
+    uri = f"file:{quote(str(files.database.absolute()))}?mode=ro"
+    connection = sqlite3.connect(
+        f"{uri}&immutable=1" if immutable else uri,
+        uri=True,
+        isolation_level=None,
+        timeout=_BUSY_SECONDS,
+    )
+    return connection, immutable
+
+
+def inspect(files: Files, *, accept_loss: bool = False) -> Head:
+    """Check a store before it is used, changing nothing, and return its head.
+
+    Args:
+        files: Of the store.
+        accept_loss: Take the log for whole even if it is shorter than what was acknowledged.
+
+    Raises:
+        Damaged: Something is not as it was written.
+        sqlite3.Error: The database cannot be read.
+        OSError: A file cannot be read.
+    """
+    location = files.location
+    # Before the database, for a writer commits there first: the record read now cannot lead it.
+    recorded = recorded_head(files)
+    connection, _ = connect_to_read(files)
+    with closing(connection):
+        if files.database.stat().st_size <= QUICK_CHECK_BYTES:
+            finding = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if finding != "ok":
+                raise Damaged(location, f"SQLite finds: {finding}")
+        if not has_schema(connection):
+            raise Damaged(location, "its tables are not those of a store")
+        reader = Reader(connection, location)
+        head = reader.head()
+        if not accept_loss:
+            check_recorded(reader, location, head, recorded)
+        for _ in reader.chain(max(0, head.position - TAIL), TAIL):
+            pass
+        return head
+
+
+def recorded_head(files: Files) -> Head | None:
+    """Return the head from the second place, or None where there is none that is sound.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    try:
+        return read_head(files.head)
+    except FileNotFoundError:
+        return None
+
+
+def check_recorded(reader: Reader, location: str, head: Head, recorded: Head | None) -> None:
+    """Compare the database with the head that was recorded beside it.
+
+    Raises:
+        Damaged: The database does not reach it, or has another event there, or none is recorded.
+    """
+    if recorded is None:
+        if head.position:
+            raise Damaged(
+                location,
+                "the head file beside it is missing or unreadable",
+                hint=f"{_KEEP} A database that was copied needs its head file; use `backup`.",
+            )
+        return
+    if recorded.position > head.position:
+        raise Damaged(
+            location,
+            f"the acknowledged events {head.position + 1} to {recorded.position} are missing",
+            hint=f"{_KEEP} The write-ahead log was cut or removed, or with synchronous=normal the"
+            " power failed. Restore a backup, or open with accept_loss to go on without them.",
+        )
+    if reader.digest_at(recorded.position) != recorded.digest:
+        raise Damaged(
+            location, "the event is not the one that was acknowledged", position=recorded.position
+        )
+
+
+_KEEP: Final = "Nothing was written; keep the files."

@@ -1,0 +1,457 @@
+"""The store as its users see it: the event loop's side of the two threads."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar, cast
+
+from toka.store.core import (
+    EMPTY,
+    Capabilities,
+    Head,
+    InvalidEvent,
+    OpenRefused,
+    ReadOnlyStore,
+    StoreBusy,
+    StoreClosed,
+    StoreFailed,
+    StoreMissing,
+    StoreStats,
+    check_event,
+    check_snapshot,
+    pack_id,
+    snapshot_checksum,
+    split_location,
+)
+from toka.store.sqlite._backup import back_up
+from toka.store.sqlite._draft import Append
+from toka.store.sqlite._failures import failure
+from toka.store.sqlite._files import Files, identify, inspect, recorded_head
+from toka.store.sqlite._opening import open_writer
+from toka.store.sqlite._reader import PAGE_BYTES, Reader
+from toka.store.sqlite._reading import Readings, reading
+from toka.store.sqlite._verification import Verification
+from toka.store.sqlite._worker import Worker, call_soon
+from toka.store.sqlite._writer import Item, Job, Progress
+from toka.types import NANOSECONDS, SystemClock
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from types import TracebackType
+    from typing import Self
+
+    from toka.store.core import (
+        Event,
+        EventStore,
+        Expected,
+        NewEvent,
+        Receipt,
+        Snapshot,
+        VerifyReport,
+    )
+    from toka.store.sqlite._opening import Synchronous
+    from toka.types import Clock, EventId
+
+T = TypeVar("T")
+
+MAX_WAITING_BYTES: Final = 256 * 1024 * 1024
+"""Payload that may wait to be written; an append alone may be larger."""
+
+MAX_WAITING: Final = 100_000
+"""Appends that may wait to be written."""
+
+_PAGE: Final = 512
+_BATCH: Final = 1_024
+_POLL: Final = NANOSECONDS // 20
+_SNAPSHOTS_KEPT: Final = 2
+_NOTHING: Final[Mapping[str, Expected]] = {}
+
+
+class SqliteStore:
+    """An `EventStore` in one SQLite file; opened with `SqliteStore.open`, on asyncio."""
+
+    def __init__(self, files: Files, clock: Clock) -> None:
+        """Prepare a store; `open` is what callers want."""
+        self._files = files
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._pid = os.getpid()
+        self._closed = False
+        self._writer: Worker[Item] | None = None
+        self._readings = Readings(files, "toka-sqlite-reader")
+        self._head = EMPTY
+        self._appended = self._commits = self._waiting = self._waiting_bytes = 0
+        self._news: asyncio.Event | None = None
+
+    @classmethod
+    async def open(
+        cls,
+        location: str,
+        *,
+        read_only: bool = False,
+        create: bool = True,
+        accept_loss: bool = False,
+        clock: Clock | None = None,
+    ) -> SqliteStore:
+        """Open the store in a file.
+
+        Args:
+            location: The path of the database, and options: `run.db?synchronous=normal`.
+            read_only: Take no lock and write nothing; works beside a writer.
+            create: Make the store if there is none.
+            accept_loss: Go on although acknowledged events are missing at the end of the log, and
+                take the shorter log for the truth from now on.
+            clock: For the lock's time, and for looking for news beside another process.
+
+        Raises:
+            OpenRefused: It is missing, locked, foreign, or of a newer format; or the location has
+                an unknown option.
+            Damaged: It is not as it was written.
+            StoreFailed: Input or output failed, or there is no asyncio event loop.
+        """
+        files, synchronous = _parse(location)
+        store = cls(files, clock or SystemClock())
+        try:
+            if read_only:
+                await store._open_to_read(accept_loss=accept_loss)
+            else:
+                await store._open_to_write(
+                    create=create, accept_loss=accept_loss, synchronous=synchronous
+                )
+        except (sqlite3.Error, OSError) as error:
+            raise failure(files.location, "Opening", error) from error
+        return store
+
+    async def _open_to_read(self, *, accept_loss: bool) -> None:
+        def check() -> None:
+            if not identify(self._files):
+                raise StoreMissing(str(self._files.database))
+            inspect(self._files, accept_loss=accept_loss)
+
+        await asyncio.to_thread(check)
+        await self._readings.start()
+
+    async def _open_to_write(
+        self, *, create: bool, accept_loss: bool, synchronous: Synchronous
+    ) -> None:
+        start = functools.partial(
+            open_writer,
+            self._files,
+            make=create,
+            accept_loss=accept_loss,
+            synchronous=synchronous,
+            now=self._clock.now(),
+            report=self._report,
+        )
+        writer = Worker("toka-sqlite-writer", start, _BATCH)
+        await writer.start()
+        self._writer = writer
+        await self._readings.start()
+        self._head = await self._readings.ask(Reader.head)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(durable=True, backup=True)
+
+    @property
+    def location(self) -> str:
+        return self._files.location
+
+    # ---- writing
+
+    async def append(
+        self,
+        events: Sequence[NewEvent],
+        *,
+        streams: Mapping[str, Expected] = _NOTHING,
+        head: int | None = None,
+    ) -> Receipt:
+        writer = self._writable()
+        if not events:
+            raise InvalidEvent("An append holds at least one event.")
+        events = tuple(events)
+        ids = [check_event(event) for event in events]
+        size = sum([len(event.payload) for event in events])
+        self._check_waiting(size)
+        future: asyncio.Future[Receipt] = self._loop.create_future()
+        writer.put(Append(events, ids, dict(streams), head, size, future))
+        self._waiting += 1
+        self._waiting_bytes += size
+        return await future
+
+    def _check_waiting(self, size: int) -> None:
+        if self._waiting >= MAX_WAITING:
+            raise StoreBusy(self._waiting, MAX_WAITING, "appends")
+        if self._waiting and self._waiting_bytes + size > MAX_WAITING_BYTES:
+            raise StoreBusy(self._waiting_bytes, MAX_WAITING_BYTES, "bytes of payload")
+
+    def _writable(self) -> Worker[Item]:
+        self._check_open()
+        if self._writer is None:
+            raise ReadOnlyStore(self.location)
+        return self._writer
+
+    def _report(self, progress: Progress) -> None:
+        """Pass the writer's answers to the loop; runs in the writer's thread."""
+        call_soon(self._loop, self._settle, progress)
+
+    def _settle(self, progress: Progress) -> None:
+        self._head = progress.head
+        self._appended += progress.events
+        self._commits += progress.commits
+        for item, receipt, error in progress.outcomes:
+            if isinstance(item, Append):
+                self._waiting -= 1
+                self._waiting_bytes -= item.size
+            future = cast("asyncio.Future[Receipt | None]", item.future)
+            if future.done():
+                continue  # who waited was cancelled
+            if error is None:
+                future.set_result(receipt)
+            else:
+                future.set_exception(error)
+        if progress.events:
+            self._wake()
+
+    async def save_snapshot(self, snapshot: Snapshot) -> None:
+        writer = self._writable()
+
+        def save(connection: sqlite3.Connection, head: Head) -> None:
+            check_snapshot(snapshot, head.position)
+            checksum = snapshot_checksum(snapshot)
+            connection.execute(
+                "INSERT OR REPLACE INTO snapshot (name, position, digest, checksum, data)"
+                " VALUES (?, ?, ?, ?, ?)",
+                (snapshot.name, snapshot.position, snapshot.digest, checksum, snapshot.data),
+            )
+            connection.execute(
+                "DELETE FROM snapshot WHERE name = ?1 AND position NOT IN (SELECT position"
+                " FROM snapshot WHERE name = ?1 ORDER BY position DESC LIMIT ?2)",
+                (snapshot.name, _SNAPSHOTS_KEPT),
+            )
+
+        future: asyncio.Future[None] = self._loop.create_future()
+        writer.put(Job(save, future))
+        await future
+
+    # ---- reading
+
+    async def read(
+        self,
+        after: int = 0,
+        *,
+        limit: int | None = None,
+        kinds: str | tuple[str, ...] = "",
+        intent: str = "",
+        backward: bool = False,
+    ) -> AsyncIterator[Event]:
+        while limit is None or limit > 0:
+            size = _PAGE if limit is None else min(limit, _PAGE)
+            page = await self._page(
+                after, size, kinds, intent, backward=backward, budget=PAGE_BYTES
+            )
+            for event in page:
+                yield event
+            if not page:
+                return
+            after = page[-1].position
+            limit = None if limit is None else limit - len(page)
+            if backward and after == 1:
+                return
+
+    async def read_page(
+        self,
+        after: int,
+        limit: int,
+        *,
+        kinds: str | tuple[str, ...] = "",
+        intent: str = "",
+        backward: bool = False,
+    ) -> list[Event]:
+        return await self._page(after, limit, kinds, intent, backward=backward)
+
+    async def _page(
+        self,
+        after: int,
+        limit: int,
+        kinds: str | tuple[str, ...] = "",
+        intent: str = "",
+        *,
+        backward: bool = False,
+        budget: int | None = None,
+    ) -> list[Event]:
+        if limit <= 0 or (backward and after == 1):
+            self._check_open()
+            return []
+        prefixes = (kinds,) if isinstance(kinds, str) else kinds
+        if not backward and not intent and prefixes == ("",):
+            return await self._ask(lambda reader: reader.page(after, limit, budget))
+        return await self._ask(
+            lambda reader: reader.filtered(
+                after, limit, prefixes, intent, backward=backward, budget=budget
+            )
+        )
+
+    async def read_stream(
+        self,
+        stream: str,
+        *,
+        after_version: int = 0,
+        limit: int | None = None,
+        backward: bool = False,
+    ) -> AsyncIterator[Event]:
+        while limit is None or limit > 0:
+            size = _PAGE if limit is None else min(limit, _PAGE)
+            ask = functools.partial(
+                Reader.stream,
+                stream=stream,
+                after=after_version,
+                limit=size,
+                backward=backward,
+                budget=PAGE_BYTES,
+            )
+            page = await self._ask(ask)
+            for event in page:
+                yield event
+            if not page or (backward and page[-1].version == 1):
+                return
+            after_version = page[-1].version
+            limit = None if limit is None else limit - len(page)
+
+    async def get(self, event_id: EventId) -> Event | None:
+        identifier = pack_id(event_id)
+        return await self._ask(lambda reader: reader.get(identifier))
+
+    async def ancestors(self, event_id: EventId, *, limit: int | None = None) -> list[Event]:
+        identifier = pack_id(event_id)
+        return await self._ask(
+            lambda reader: reader.related(event_id, identifier, limit, causes=True)
+        )
+
+    async def descendants(self, event_id: EventId, *, limit: int | None = None) -> list[Event]:
+        identifier = pack_id(event_id)
+        return await self._ask(
+            lambda reader: reader.related(event_id, identifier, limit, causes=False)
+        )
+
+    async def head(self) -> Head:
+        if self._writer is None:
+            return await self._ask(Reader.head)
+        self._check_open()
+        return self._head
+
+    async def stream_version(self, stream: str) -> int:
+        return await self._ask(lambda reader: reader.version(stream))
+
+    async def load_snapshot(self, name: str) -> Snapshot | None:
+        return await self._ask(lambda reader: reader.snapshot(name))
+
+    async def subscribe(self, after: int = 0) -> AsyncIterator[Event]:
+        while not self._closed:
+            if self._writer is not None and after >= self._head.position:
+                await self._commit()
+                continue
+            page = await self._page(after, _PAGE, budget=PAGE_BYTES)
+            for event in page:
+                yield event
+                after = event.position
+            if not page and not self._closed:
+                await self._clock.sleep(_POLL)
+
+    async def _commit(self) -> None:
+        """Wait for the next commit, or for the store to be closed."""
+        if self._news is None:
+            self._news = asyncio.Event()
+        await self._news.wait()
+
+    def _wake(self) -> None:
+        if self._news is not None:
+            self._news.set()
+            self._news = None
+
+    async def _ask(self, ask: Callable[[Reader], T]) -> T:
+        self._check_open()
+        return await self._readings.ask(ask)
+
+    # ---- keeping
+
+    async def verify(self, progress: Callable[[int, int], None] | None = None) -> VerifyReport:
+        self._check_open()
+        walk = Verification(self.location, await asyncio.to_thread(recorded_head, self._files))
+        async with reading(self._files, "toka-sqlite-verify") as readings:
+            await readings.ask(walk.begin)
+            while await readings.ask(walk.step):
+                if progress is not None:
+                    progress(walk.walked, walk.total)
+            return await readings.ask(walk.finish)
+
+    async def backup(self, path: str | Path) -> Head:
+        self._check_open()
+        target = Path(path)
+        async with reading(self._files, "toka-sqlite-backup") as readings:
+            return await readings.ask(lambda reader: back_up(reader, target))
+
+    async def stats(self) -> StoreStats:
+        head = await self.head()
+        return StoreStats(
+            self.location,
+            head.position,
+            self._files.stored_bytes(),
+            self._appended,
+            self._commits,
+            self._waiting,
+        )
+
+    async def aclose(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self._wake()
+        try:
+            await self._readings.close()
+            if self._writer is not None:
+                await self._writer.close()
+        except (sqlite3.Error, OSError) as error:
+            raise failure(self.location, "Closing", error) from error
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreClosed(self.location)
+        if os.getpid() != self._pid:
+            raise StoreFailed(
+                f"{self.location} was opened in process {self._pid} and cannot be used in a child.",
+                code="store.forked",
+                hint="Open the store anew in the child, with read_only=True beside a writer.",
+            )
+
+
+def _parse(location: str) -> tuple[Files, Synchronous]:
+    place, options = split_location(location, ("synchronous",))
+    synchronous = options.get("synchronous", "full")
+    if not place or synchronous not in ("full", "normal"):
+        raise OpenRefused(
+            f"The address {location!r} has no path, or a mode that is not full or normal.",
+            code="store.invalid_location",
+            hint="As in sqlite:run.db or sqlite:run.db?synchronous=normal.",
+            details={"location": location},
+        )
+    return Files(Path(place)), cast("Synchronous", synchronous)
+
+
+if TYPE_CHECKING:
+    _implements: type[EventStore] = SqliteStore
