@@ -108,8 +108,9 @@ async def test_the_number_of_entries_is_limited_and_said(call, tree: Workspace) 
     assert value["truncated"] is True
 
 
+@pytest.mark.usefixtures("tree")
 async def test_the_size_of_the_result_is_limited(
-    call, tree: Workspace, context_for: Callable[..., ToolContext]
+    call, context_for: Callable[..., ToolContext]
 ) -> None:
     value = await call(context_for(output_limit_bytes=500))
     assert value["truncated"] is True
@@ -126,7 +127,7 @@ async def test_directories_outside_of_the_grant_are_skipped_and_said(
 
 
 async def test_the_directory_itself_must_be_granted(
-    call, tree: Workspace, context_for: Callable[..., ToolContext], registry: ToolRegistry
+    tree: Workspace, context_for: Callable[..., ToolContext], registry: ToolRegistry
 ) -> None:
     context = context_for(f"fs:read:{tree.root}/a/**")
     with pytest.raises(PathDeniedError):
@@ -160,7 +161,8 @@ async def test_a_directory_that_vanishes_or_is_swapped_is_skipped(
     assert "symbolic link" in value["skipped"][0]["reason"]
 
 
-async def test_a_file_is_no_directory(call, tree: Workspace) -> None:
+@pytest.mark.usefixtures("tree")
+async def test_a_file_is_no_directory(call) -> None:
     with pytest.raises(WrongFileTypeError):
         await call(path="b.py")
 
@@ -188,8 +190,9 @@ async def test_ten_thousand_files_are_listed_quickly(workspace: Workspace, regis
     assert spent < 0.3
 
 
+@pytest.mark.usefixtures("tree")
 async def test_a_walk_stops_when_its_time_is_up(
-    call, tree: Workspace, context_for: Callable[..., ToolContext]
+    call, context_for: Callable[..., ToolContext]
 ) -> None:
     with pytest.raises(ToolTimeoutError):
         await call(context_for(timeout_ns=1))

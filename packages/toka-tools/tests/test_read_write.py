@@ -42,6 +42,10 @@ def call(registry: ToolRegistry, context_for: Callable[..., ToolContext]) -> Cal
     return run
 
 
+def names_in(workspace: Workspace) -> list[str]:
+    return [path.name for path in workspace.root.iterdir()]
+
+
 async def test_what_is_written_is_read(call, workspace: Workspace) -> None:
     written = await call("write_file", path="a.txt", content="zwölf\r\n")
     assert written == {"path": f"{workspace.root}/a.txt", "bytes": 8, "created": True}
@@ -98,7 +102,7 @@ async def test_writing_replaces_at_once_and_keeps_the_mode(call, workspace: Work
         assert reader.read() == "old"
     assert path.read_text() == "new"
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
-    assert os.listdir(workspace.root) == ["f"]
+    assert names_in(workspace) == ["f"]
 
 
 async def test_a_write_that_fails_leaves_the_old_file_and_no_other(
@@ -113,7 +117,7 @@ async def test_a_write_that_fails_leaves_the_old_file_and_no_other(
     with pytest.raises(FileAccessError, match="No space left"):
         await call("write_file", path="f", content="new")
     assert (workspace.root / "f").read_text() == "old"
-    assert os.listdir(workspace.root) == ["f"]
+    assert names_in(workspace) == ["f"]
 
 
 async def test_the_retry_after_a_crash_takes_away_what_the_crash_left(
@@ -122,7 +126,7 @@ async def test_the_retry_after_a_crash_takes_away_what_the_crash_left(
     left = workspace.root / write_module._temporary_name("f", "k")
     left.write_text("half")
     await call("write_file", path="f", content="whole")
-    assert os.listdir(workspace.root) == ["f"]
+    assert names_in(workspace) == ["f"]
 
 
 async def test_an_append_that_fails_leaves_nothing_of_it(
@@ -170,4 +174,4 @@ async def test_directories_outside_of_the_grant_are_not_made(
     arguments = {"path": "x/y/f", "content": "", "create_parents": True}
     with pytest.raises(PathDeniedError):
         await registry.get("write_file").call(arguments, context)
-    assert os.listdir(workspace.root) == []
+    assert names_in(workspace) == []

@@ -46,12 +46,14 @@ async def test_matches_have_file_line_column_and_text(call, tree: Workspace) -> 
     assert (value["files_searched"], value["binary_files"], value["truncated"]) == (3, 1, False)
 
 
-async def test_case_is_ignored_on_request_and_text_is_no_expression(call, tree: Workspace) -> None:
+@pytest.mark.usefixtures("tree")
+async def test_case_is_ignored_on_request_and_text_is_no_expression(call) -> None:
     found = await call(text="TODO (X)", ignore_case=True)
     assert [match["line"] for match in found["matches"]] == [3]
 
 
-async def test_regular_expressions_match_within_a_line(call, tree: Workspace) -> None:
+@pytest.mark.usefixtures("tree")
+async def test_regular_expressions_match_within_a_line(call) -> None:
     found = await call(regex=r"\bt\w+$", pattern="**/*.py")
     assert [(match["line"], match["column"]) for match in found["matches"]] == []
     found = await call(regex=r"^t\w+|\(x\)")
@@ -64,7 +66,8 @@ async def test_a_search_without_one_valid_pattern_is_refused(call, arguments) ->
         await call(**arguments)
 
 
-async def test_the_number_of_matches_is_limited_and_said(call, tree: Workspace) -> None:
+@pytest.mark.usefixtures("tree")
+async def test_the_number_of_matches_is_limited_and_said(call) -> None:
     value = await call(text="TODO", max_matches=1)
     assert len(value["matches"]) == 1
     assert value["truncated"] is True
