@@ -15,13 +15,20 @@ from toka.kernel._agent_facts import (
     AgentSuspended,
     AgentTerminated,
 )
-from toka.kernel._decision import NO_CAUSES, require_short
+from toka.kernel._decision import (
+    NO_CAUSES,
+    require_amounts,
+    require_failure,
+    require_short,
+    require_size,
+)
 from toka.kernel._ledger import check_affordable
 from toka.kernel._limits import MAX_REASON_BYTES
 from toka.kernel._rejection import refuse
 from toka.kernel._task_facts import TaskCancelled, TaskRevived
 from toka.types import (
     MAX_PERMISSIONS,
+    MAX_STEP_RESULT_BYTES,
     AgentId,
     Amounts,
     InvalidValueError,
@@ -52,6 +59,7 @@ def spawn_agent(decision: Decision, operation: SpawnAgent) -> None:
     target = operation.name if parent is None else f"{parent}/{operation.name}"
     decision.allow(f"agent:spawn:{target}")
     _check_attenuation(decision, operation)
+    require_amounts(operation.budget)
     if parent is None:
         agent, causes = root_agent(decision.ids.entity()), NO_CAUSES
     else:
@@ -161,10 +169,12 @@ def finish_agent(decision: Decision, operation: FinishAgent) -> None:
     """End an agent's life on its own account; failing takes everything below along."""
     agent = operation.agent
     decision.allow(f"agent:act:{agent}")
+    require_size(operation.result, f"The result of agent {agent}", MAX_STEP_RESULT_BYTES)
     if operation.failure is None:
         _complete(decision, operation)
     else:
         known = decision.agent(agent, "fail")
+        require_failure(operation.failure)
         reason = f"Agent {agent} failed: {operation.failure.message}"[:MAX_REASON_BYTES]
         spent = _end_below(decision, agent, reason)
         failed = AgentFailed(operation.failure, operation.result, spent)

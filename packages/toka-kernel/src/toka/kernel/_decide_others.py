@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from toka.kernel._account import triple
 from toka.kernel._agent_facts import MessageSent, ObservationEmitted
 from toka.kernel._budget_facts import BudgetReserved, BudgetSettled
-from toka.kernel._decision import HOSTS, require_text
+from toka.kernel._decision import HOSTS, require_amounts, require_text
 from toka.kernel._ledger import check_affordable
 from toka.kernel._limits import MAX_HOLDER_BYTES, MAX_OPEN_RESERVATIONS
 from toka.kernel._rejection import refuse
@@ -57,6 +57,7 @@ def reserve_budget(decision: Decision, operation: ReserveBudget) -> None:
             details={"agent": agent, "limit": MAX_OPEN_RESERVATIONS},
         )
     amounts = operation.amounts
+    require_amounts(amounts)
     agents = decision.family(agent).agents
     check_affordable(agents, agent, triple(amounts), "the reservation")
     decision.record_for(agent, BudgetReserved(decision.ids.entity(), amounts), known.cause)
@@ -73,6 +74,7 @@ def settle_budget(decision: Decision, operation: SettleBudget) -> None:
             details={"reservation": operation.reservation[:60]},
         )
     decision.allow(f"agent:act:{known.agent}")
+    require_amounts(operation.spent)
     aside, spent = triple(known.amounts), triple(operation.spent)
     overdrawn = any(used > had for used, had in zip(spent, aside, strict=True))
     settled = BudgetSettled(operation.reservation, operation.spent, overdrawn)

@@ -13,9 +13,22 @@ from toka.kernel._account import triple
 from toka.kernel._agent_facts import MessageConsumed
 from toka.kernel._approval_facts import ApprovalConsumed
 from toka.kernel._decide_approvals import usable_approval
-from toka.kernel._decision import task_number
+from toka.kernel._decision import (
+    agent_in,
+    check_fence,
+    require_amounts,
+    require_failure,
+    require_size,
+    task_in,
+    task_number,
+)
 from toka.kernel._ledger import check_affordable
-from toka.kernel._limits import MAX_STEP_NAME_BYTES, MAX_STEP_PATH_BYTES
+from toka.kernel._limits import (
+    MAX_STEP_NAME_BYTES,
+    MAX_STEP_PATH_BYTES,
+    MAX_TAINT_LABEL_BYTES,
+    MAX_TAINT_LABELS,
+)
 from toka.kernel._rejection import refuse
 from toka.kernel._step_facts import (
     Intent,
@@ -27,6 +40,8 @@ from toka.kernel._step_facts import (
     Toll,
 )
 from toka.types import (
+    MAX_PERMISSIONS,
+    MAX_STEP_RESULT_BYTES,
     NOTHING,
     EventId,
     SideEffect,
@@ -37,8 +52,8 @@ from toka.types import (
 if TYPE_CHECKING:
     from toka.kernel._decision import Decision
     from toka.kernel._rejection import Refusal
-    from toka.kernel._state import AgentState, StartedStep, TaskState
-    from toka.types import FinishStep, StartStep, StepIntent
+    from toka.kernel._state import AgentState, Family, StartedStep, TaskState
+    from toka.types import AgentId, FinishStep, StartStep, StepIntent
 
 DURABLE_START: Final[frozenset[SideEffect]] = frozenset({"external", "privileged"})
 """Effects whose start must be on record before they happen."""
@@ -47,10 +62,8 @@ DURABLE_START: Final[frozenset[SideEffect]] = frozenset({"external", "privileged
 def start_step(decision: Decision, operation: StartStep) -> None:
     """Record that an effect is about to happen, and set its estimate aside."""
     intent = operation.step
-    agent = agent_of(intent.task)
-    decision.allow(f"agent:act:{agent}")
-    task = decision.leased_task(intent.task, intent.fence)
-    known = decision.agent(agent, "start")
+    agent, family, task = _task_of(decision, intent)
+    known = agent_in(family, agent, "start")
     number = task_number(intent.task)
     earlier = task.started.get(intent.path)
     if earlier is not None:
@@ -59,65 +72,82 @@ def start_step(decision: Decision, operation: StartStep) -> None:
         decision.record_for(agent, repeated, earlier.event, task.cause)
         return
     causes = _begin(decision, intent, task, known)
-    check_affordable(
-        decision.family(agent).agents, agent, triple(intent.estimate), f"step {intent.name}"
-    )
-    consumed = _consume_approval(decision, intent, number)
+    check_affordable(family.agents, agent, triple(intent.estimate), f"step {intent.name}")
+    causes += _consume_approval(decision, intent, number)
     started = StepStarted(number, intent.fence, intent.path, intent.ordinal, _intent(intent))
-    decision.record_for(agent, started, *causes, *consumed)
+    decision.record_for(agent, started, *causes)
 
 
 def finish_step(decision: Decision, operation: FinishStep) -> None:
     """Record the outcome of an effect, and its start if that is not on record."""
     intent = operation.step
-    agent = agent_of(intent.task)
-    decision.allow("agent:act:" + agent)
-    task = decision.leased_task(intent.task, intent.fence)
+    agent, family, task = _task_of(decision, intent)
+    known = agent_in(family, agent, "work")
+    _check_outcome(operation)
     number = task_number(intent.task)
     earlier = task.started.get(intent.path)
     if earlier is None:
-        known = decision.agent(agent, "work")
         _check_one_commit(operation, known)
         causes = _begin(decision, intent, task, known)
-        if intent.approval is not None:
-            causes += _consume_approval(decision, intent, number)
+        causes += _consume_approval(decision, intent, number)
         recorded = _intent(intent)
     else:
         _check_same(intent, earlier)
         causes, recorded = (earlier.event,), None
     labels = operation.taint
     if intent.message is not None:
-        consumed, label = _consume_message(decision, intent, number)
+        consumed, label = _consume_message(decision, intent, known, number)
         causes += consumed
         labels += label
-    _record_outcome(decision, operation, number, recorded, labels, causes)
-
-
-def _record_outcome(
-    decision: Decision,
-    operation: FinishStep,
-    number: int,
-    intent: Intent | None,
-    labels: tuple[str, ...],
-    causes: tuple[EventId, ...],
-) -> None:
-    step = operation.step
-    toll = None
-    if labels or operation.attempts != 1 or operation.spent != NOTHING:
-        toll = Toll(operation.spent, labels, operation.attempts)
-    parts = (number, step.fence, step.path, step.ordinal, intent, operation.started)
-    body: StepCompleted | StepFailed
-    if operation.failure is None:
-        body = StepCompleted(*parts, operation.result, toll)
-    else:
-        body = StepFailed(*parts, operation.result, toll, operation.failure)
-    agent = agent_of(step.task)
+    body = _outcome(operation, number, recorded, labels)
     decision.record_for(agent, body, *causes)
 
 
+def _task_of(decision: Decision, step: StepIntent) -> tuple[AgentId, Family, TaskState]:
+    """Return the running task of a step, with its agent's path and family, or refuse."""
+    agent = agent_of(step.task)
+    decision.allow("agent:act:" + agent)
+    family = decision.family(agent)
+    task = task_in(family, agent, step.task, "act")
+    check_fence(task, step.task, step.fence, decision.state.host.epoch)
+    return agent, family, task
+
+
+def _outcome(
+    operation: FinishStep, number: int, intent: Intent | None, labels: tuple[str, ...]
+) -> StepCompleted | StepFailed:
+    step, spent = operation.step, operation.spent
+    toll = None
+    if labels or operation.attempts != 1 or not (spent is NOTHING or spent == NOTHING):
+        toll = Toll(spent, labels, operation.attempts)
+    if operation.failure is None:
+        return StepCompleted(
+            number,
+            step.fence,
+            step.path,
+            step.ordinal,
+            intent,
+            operation.started,
+            operation.result,
+            toll,
+        )
+    return StepFailed(
+        number,
+        step.fence,
+        step.path,
+        step.ordinal,
+        intent,
+        operation.started,
+        operation.result,
+        toll,
+        operation.failure,
+    )
+
+
 def _intent(step: StepIntent) -> Intent:
-    if step.requires or step.approval or step.message or step.estimate != NOTHING:
-        terms = Terms(step.requires, step.approval, step.message, step.estimate)
+    aside = step.estimate
+    if step.requires or step.approval or step.message or not (aside is NOTHING or aside == NOTHING):
+        terms = Terms(step.requires, step.approval, step.message, aside)
     else:
         terms = None
     return Intent(step.name, step.effect, step.arguments, terms)
@@ -127,12 +157,7 @@ def _begin(
     decision: Decision, step: StepIntent, task: TaskState, agent: AgentState
 ) -> tuple[EventId, ...]:
     """Check everything that beginning a step takes; return the event that it follows."""
-    if len(step.path) > MAX_STEP_PATH_BYTES or len(step.name) > MAX_STEP_NAME_BYTES:
-        raise refuse(
-            "limit_exceeded",
-            f"A step's path has at most {MAX_STEP_PATH_BYTES} characters, its name"
-            f" {MAX_STEP_NAME_BYTES}.",
-        )
+    _check_sizes(step)
     path = task.paths.get(step.path)
     expected = 0 if path is None else path.next
     if step.ordinal != expected:
@@ -145,6 +170,37 @@ def _begin(
     if step.message is not None and step.message not in agent.mailbox:
         raise _no_such_message(step)
     return (_enclosing_cause(task, step.path) if path is None else path.last,)
+
+
+def _check_sizes(step: StepIntent) -> None:
+    if len(step.path) > MAX_STEP_PATH_BYTES or len(step.name) > MAX_STEP_NAME_BYTES:
+        raise refuse(
+            "limit_exceeded",
+            f"A step's path has at most {MAX_STEP_PATH_BYTES} characters, its name"
+            f" {MAX_STEP_NAME_BYTES}.",
+        )
+    if len(step.requires) > MAX_PERMISSIONS:
+        raise refuse(
+            "limit_exceeded",
+            f"Step {step.name} requires more than {MAX_PERMISSIONS} permissions.",
+        )
+    require_size(step.arguments, f"What step {step.name} is given", MAX_STEP_RESULT_BYTES)
+    if step.estimate is not NOTHING:
+        require_amounts(step.estimate)
+
+
+def _check_outcome(operation: FinishStep) -> None:
+    if operation.failure is not None:
+        require_failure(operation.failure)
+    if operation.spent is not NOTHING:
+        require_amounts(operation.spent)
+    labels = operation.taint
+    if len(labels) > MAX_TAINT_LABELS or any(len(it) > MAX_TAINT_LABEL_BYTES for it in labels):
+        raise refuse(
+            "limit_exceeded",
+            f"An outcome has at most {MAX_TAINT_LABELS} labels of {MAX_TAINT_LABEL_BYTES}"
+            " characters for where it came from.",
+        )
 
 
 def _enclosing_cause(task: TaskState, path: str) -> EventId:
@@ -261,12 +317,12 @@ def _consume_approval(decision: Decision, step: StepIntent, number: int) -> tupl
 
 
 def _consume_message(
-    decision: Decision, step: StepIntent, number: int
+    decision: Decision, step: StepIntent, known: AgentState, number: int
 ) -> tuple[tuple[EventId, ...], tuple[str, ...]]:
     """Take a message out of the mailbox; another's words mark the task that reads them."""
     agent = agent_of(step.task)
     message = step.message or ""
-    mail = decision.agent(agent, "work").mailbox.get(message)
+    mail = known.mailbox.get(message)
     if mail is None:
         raise _no_such_message(step)
     event = decision.record_for(agent, MessageConsumed(message, number, mail.event), mail.event)

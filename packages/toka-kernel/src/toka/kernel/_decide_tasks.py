@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from toka.kernel._decision import require_short, require_text, task_number
+from toka.kernel._decision import require_failure, require_short, require_text, task_number
 from toka.kernel._limits import MAX_HOLDER_BYTES, MAX_LEASE_NANOSECONDS, MAX_REASON_BYTES
 from toka.kernel._rejection import refuse
 from toka.kernel._task_facts import (
@@ -127,6 +127,7 @@ def retry_task(decision: Decision, operation: RetryTask) -> None:
     agent = agent_of(operation.task)
     decision.allow(f"agent:act:{agent}")
     task = decision.leased_task(operation.task, operation.fence, "retry")
+    require_failure(operation.failure)
     retried = TaskRetried(
         task_number(operation.task),
         operation.fence,
@@ -164,6 +165,7 @@ def fail_task(decision: Decision, operation: FailTask) -> None:
     agent = agent_of(operation.task)
     decision.allow(f"agent:act:{agent}")
     task = decision.leased_task(operation.task, operation.fence, "end")
+    require_failure(operation.failure)
     failed = TaskFailed(task_number(operation.task), operation.fence, operation.failure)
     decision.record_for(agent, failed, task.last)
 

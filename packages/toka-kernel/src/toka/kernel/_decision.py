@@ -13,17 +13,29 @@ import attrs
 
 from toka.capability.core import PermissionSyntaxError
 from toka.kernel._event import KernelEvent
+from toka.kernel._limits import MAX_AMOUNT, MAX_FAILURE_MESSAGE_BYTES, MAX_STEP_NAME_BYTES
 from toka.kernel._phases import AGENT_TRANSITIONS, TASK_TRANSITIONS
 from toka.kernel._rejection import Refusal, refuse
-from toka.types import AgentId, InvalidValueError, agent_of, check_text, root_of, task_id
+from toka.types import (
+    MAX_OBSERVATION_BYTES,
+    AgentId,
+    InvalidValueError,
+    agent_of,
+    check_size,
+    check_text,
+    root_of,
+    task_id,
+)
 
 if TYPE_CHECKING:
+    from msgspec import Raw
+
     from toka.capability.core import Claims, PermissionSet
     from toka.kernel._event import Ids
     from toka.kernel._facts import Body
     from toka.kernel._phases import AgentTrigger, TaskTrigger
     from toka.kernel._state import AgentState, Family, KernelState, TaskState
-    from toka.types import EventId, TaskId
+    from toka.types import Amounts, Budget, EventId, Failure, TaskId
 
 TOKENS: Final = "tokens"
 HOSTS: Final = "hosts"
@@ -96,40 +108,54 @@ class Decision:
 
     def agent(self, agent: AgentId, trigger: AgentTrigger) -> AgentState:
         """Return an agent whose life allows `trigger`, or refuse."""
-        known = self.family(agent).agents.get(agent)
-        if known is None:
-            raise _unknown_agent(agent)
-        if trigger not in AGENT_TRANSITIONS[known.phase]:
-            raise refuse(
-                "wrong_state",
-                f"Agent {agent} ({known.name}) is {known.phase}, which does not allow to"
-                f" {_TRIGGER_TEXT[trigger]}.",
-                details={"agent": agent, "state": known.phase, "asked": trigger},
-            )
-        return known
+        return agent_in(self.family(agent), agent, trigger)
 
     def task(self, task: TaskId, trigger: TaskTrigger) -> TaskState:
         """Return a task that allows `trigger`, or refuse."""
         agent = agent_of(task)
-        family = self.family(agent)
-        known = family.tasks.get(task)
-        if known is None:
-            raise _missing_task(family, agent, task)
-        if trigger not in TASK_TRANSITIONS[known.phase]:
-            raise refuse(
-                "wrong_state",
-                f"Task {task} is {known.phase}, which does not allow to {_TRIGGER_TEXT[trigger]}.",
-                details={"task": task, "state": known.phase, "asked": trigger},
-            )
-        return known
+        return task_in(self.family(agent), agent, task, trigger)
 
     def leased_task(self, task: TaskId, fence: int, trigger: TaskTrigger = "act") -> TaskState:
         """Return a running task whose current lease the caller holds, or refuse."""
         known = self.task(task, trigger)
-        lease = known.lease
-        if lease is None or fence != known.fence or lease.epoch != self.state.host.epoch:
-            raise _stale(task, fence, known, self.state.host.epoch)
+        check_fence(known, task, fence, self.state.host.epoch)
         return known
+
+
+def agent_in(family: Family, agent: AgentId, trigger: AgentTrigger) -> AgentState:
+    """Return an agent of the family whose life allows `trigger`, or refuse."""
+    known = family.agents.get(agent)
+    if known is None:
+        raise _unknown_agent(agent)
+    if trigger not in AGENT_TRANSITIONS[known.phase]:
+        raise refuse(
+            "wrong_state",
+            f"Agent {agent} ({known.name}) is {known.phase}, which does not allow to"
+            f" {_TRIGGER_TEXT[trigger]}.",
+            details={"agent": agent, "state": known.phase, "asked": trigger},
+        )
+    return known
+
+
+def task_in(family: Family, agent: AgentId, task: TaskId, trigger: TaskTrigger) -> TaskState:
+    """Return a task of an agent of the family that allows `trigger`, or refuse."""
+    known = family.tasks.get(task)
+    if known is None:
+        raise _missing_task(family, agent, task)
+    if trigger not in TASK_TRANSITIONS[known.phase]:
+        raise refuse(
+            "wrong_state",
+            f"Task {task} is {known.phase}, which does not allow to {_TRIGGER_TEXT[trigger]}.",
+            details={"task": task, "state": known.phase, "asked": trigger},
+        )
+    return known
+
+
+def check_fence(known: TaskState, task: TaskId, fence: int, epoch: int) -> None:
+    """Refuse unless `fence` is that of the task's lease, and of this host's time."""
+    lease = known.lease
+    if lease is None or fence != known.fence or lease.epoch != epoch:
+        raise _stale(task, fence, known, epoch)
 
 
 def denied(request: str, subject: str) -> Refusal:
@@ -165,6 +191,28 @@ def require_short(text: str, what: str, limit: int) -> None:
     """Refuse a text that is too long; it may be empty."""
     if text:
         require_text(text, what, limit)
+
+
+def require_failure(failure: Failure) -> None:
+    """Refuse a failure that says nothing, or too much to be kept."""
+    require_text(failure.code, "The failure's code", MAX_STEP_NAME_BYTES)
+    require_short(failure.message, "The failure's message", MAX_FAILURE_MESSAGE_BYTES)
+    require_size(failure.details, "What the failure has for details", MAX_OBSERVATION_BYTES)
+
+
+def require_size(data: Raw, what: str, limit: int) -> None:
+    """Refuse data that are too long."""
+    try:
+        check_size(data, what, limit)
+    except InvalidValueError as error:
+        raise refuse("limit_exceeded", str(error)) from error
+
+
+def require_amounts(amounts: Amounts | Budget) -> None:
+    """Refuse amounts whose sums would one day not fit 64 bits."""
+    for amount in (amounts.money, amounts.tokens, amounts.calls):
+        if amount is not None and amount > MAX_AMOUNT:
+            raise refuse("limit_exceeded", f"An amount is at most {MAX_AMOUNT}, not {amount}.")
 
 
 def task_number(task: TaskId) -> int:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, cast
 import attrs
 
 from toka.kernel._account import triple
+from toka.kernel._changes import unfitting
 from toka.kernel._deciders import DECIDERS
 from toka.kernel._decision import TOKENS, Decision
 from toka.kernel._errors import ReplayError
@@ -31,6 +32,7 @@ from toka.types import (
     EventId,
     Extension,
     FinishStep,
+    InvalidValueError,
     agent_of,
 )
 
@@ -129,7 +131,10 @@ class Kernel:
         body = event.body
         evolver = EVOLVERS.get(type(body))
         if evolver is not None:
-            return evolver(state, event, body)
+            try:
+                return evolver(state, event, body)
+            except (KeyError, InvalidValueError) as error:
+                raise unfitting(event) from error
         if isinstance(body, ExtensionRecorded):
             return self._evolve_extension(state, body)
         raise ReplayError(f"A {type(body).__name__} is not the body of an event.")

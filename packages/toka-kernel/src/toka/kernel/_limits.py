@@ -13,5 +13,9 @@ MAX_STEP_PATH_BYTES: Final = 1_024
 MAX_HOLDER_BYTES: Final = 256
 MAX_REASON_BYTES: Final = 4_096
 """Of any reason or question that a person or a program gives."""
+MAX_FAILURE_MESSAGE_BYTES: Final = 65_536
+MAX_TAINT_LABEL_BYTES: Final = 512
+MAX_AMOUNT: Final = 1 << 40
+"""Of one resource in one operation: sums of millions of them still fit 64 bits."""
 MAX_LEASE_NANOSECONDS: Final = 86_400_000_000_000
 """One day: a lease is renewed, not taken for ever."""
