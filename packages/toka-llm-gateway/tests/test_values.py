@@ -39,6 +39,12 @@ def test_a_request_without_message_or_room_is_refused():
         ModelRequest((ModelMessage.user("x"),), max_output_tokens=0)
 
 
+@pytest.mark.parametrize("key", ["a\r\nX-Evil: 1", "sch\u00f6n", "\x00"])
+def test_an_idempotency_key_that_no_header_carries_is_refused(key):
+    with pytest.raises(InvalidValueError):
+        ModelRequest((ModelMessage.user("x"),), idempotency_key=key)
+
+
 def test_a_time_limit_of_nothing_is_refused():
     with pytest.raises(InvalidValueError):
         Timeouts(idle=0)

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 MAX_RESPONSE_BYTES: Final = 32 * 1024 * 1024
 _OK: Final = 200
 _MAX_ERROR_BYTES: Final = 64 * 1024
+_MAX_REQUEST_ID: Final = 200
 _BYTES_PER_TOKEN: Final = 3
 _AFTERMATH_SECONDS: Final = 2.0
 """For what follows the stop reason: usage and the end mark. The answer is whole by then."""
@@ -315,7 +316,8 @@ def _facts(http: HttpAnswer, now: int) -> dict[str, Json]:
 
 
 def _request_id(http: HttpAnswer) -> str:
-    return http.headers.get("request-id") or http.headers.get("x-request-id") or ""
+    headers = http.headers
+    return (headers.get("request-id") or headers.get("x-request-id") or "")[:_MAX_REQUEST_ID]
 
 
 _HINTS: Final[tuple[tuple[type[CallFailed], str], ...]] = (

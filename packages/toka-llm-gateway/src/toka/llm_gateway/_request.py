@@ -35,7 +35,8 @@ class ModelRequest:
     """One call: a conversation so far, and the bounds of the answer.
 
     Raises:
-        InvalidValueError: There is no message, or a bound is below one.
+        InvalidValueError: There is no message, a bound is below one, or no header can carry the
+            idempotency key.
 
     """
 
@@ -58,4 +59,9 @@ class ModelRequest:
         if self.max_output_tokens < 1:
             raise InvalidValueError(
                 f"max_output_tokens is {self.max_output_tokens}; it must be at least 1."
+            )
+        if not (self.idempotency_key.isascii() and self.idempotency_key.isprintable()):
+            raise InvalidValueError(
+                "An idempotency key travels in a header: printable ASCII only.",
+                hint="Use a digest of what names the call.",
             )
