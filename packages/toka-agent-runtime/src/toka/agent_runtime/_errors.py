@@ -6,7 +6,11 @@
         │   └── TemplateInvalid      agent.template_invalid       a text with a wrong `${...}`
         ├── EntryInvalid             agent.entry_invalid          no such function, or not async
         ├── StepDiffers              agent.step_differs           the program changed under its run
+        ├── StepMisplaced            agent.step_misplaced         two steps at once on one path
         ├── ResultInvalid            agent.result_invalid         not JSON, or too large to record
+        ├── NoModel                  agent.no_model               a model is asked, and none is set
+        ├── ModelStopped             agent.model_*                the model did not come to an end
+        ├── TaskTimedOut             agent.task_timed_out         the task took too long
         └── StepFailed               the recorded code            a step ended, and not well
             ├── ExpressionFailed     agent.expression_failed      `${...}` had no value
             ├── StepTimedOut         agent.step_timed_out         it took too long
@@ -97,6 +101,30 @@ class StepDiffers(AgentError):
     """The program asks for another step than the one recorded at the same place."""
 
     default_code = "agent.step_differs"
+
+
+class StepMisplaced(AgentError):
+    """A step begins on a path whose last step has not ended; branches are for that."""
+
+    default_code = "agent.step_misplaced"
+
+
+class NoModel(AgentError):
+    """A task asks a model, and its agent runtime was given none."""
+
+    default_code = "agent.no_model"
+
+
+class ModelStopped(AgentError):
+    """A model loop ended without `finish`; the code says why, never a word of the model's."""
+
+    default_code = "agent.model_stopped"
+
+
+class TaskTimedOut(AgentError):
+    """A run of a task took longer than the task may."""
+
+    default_code = "agent.task_timed_out"
 
 
 class ResultInvalid(AgentError):

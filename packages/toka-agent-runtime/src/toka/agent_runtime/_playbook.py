@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast, get_args
+from typing import TYPE_CHECKING, Final, cast, get_args
 
 import attrs
 
@@ -18,13 +18,10 @@ from toka.agent_runtime._expression import RESERVED
 from toka.agent_runtime._quantities import parse_duration
 from toka.agent_runtime._retry import NO_RETRY, RetryPolicy
 from toka.agent_runtime._template import ITEM_NAMES, STANDARD_NAMES, Template
-from toka.types import InvalidValueError
+from toka.types import InDoubt, InvalidValueError
 
 if TYPE_CHECKING:
     from toka.types import Json, JsonObject
-
-InDoubt: TypeAlias = Literal["retry", "skip", "ask"]
-"""What becomes of a step that had begun when its run broke off; `ask` asks a person."""
 
 MAX_STEPS: Final = 1_000
 MAX_CONCURRENCY: Final = 64
@@ -77,6 +74,8 @@ class Playbook:
     """Steps that are done in order."""
 
     steps: tuple[PlaybookStep, ...]
+    outputs: Template | None = None
+    """Renders to the playbook's result; without it, that is every bound name with its value."""
 
     @classmethod
     def parse(cls, steps: Json) -> Playbook:
@@ -102,6 +101,16 @@ class Playbook:
             if step.bind is not None:
                 names.add(step.bind)
         return cls(tuple(parsed))
+
+    def with_outputs(self, outputs: Json) -> Playbook:
+        """Return this playbook with a result of its own, which may use every bound name.
+
+        Raises:
+            PlaybookInvalid: An expression in it is none; `path` is counted within `outputs`.
+
+        """
+        bound = {step.bind for step in self.steps if step.bind is not None}
+        return attrs.evolve(self, outputs=Template.parse(outputs, STANDARD_NAMES | bound))
 
 
 def _parse_step(source: Json, names: frozenset[str]) -> PlaybookStep:

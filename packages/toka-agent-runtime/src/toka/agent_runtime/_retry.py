@@ -11,6 +11,8 @@ from toka.types import NANOSECONDS, InvalidValueError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from toka.types import RetryDefinition
+
 
 @attrs.frozen
 class RetryPolicy:
@@ -45,6 +47,22 @@ class RetryPolicy:
             raise InvalidValueError("A backoff starts at 0 or more and does not exceed its limit.")
         if not 1.0 <= self.factor <= 10.0:  # noqa: PLR2004 - beyond that it is no backoff
             raise InvalidValueError(f"factor is {self.factor}; it must be from 1 to 10.")
+
+    @classmethod
+    def of(cls, definition: RetryDefinition) -> RetryPolicy:
+        """Return the policy that a specification defines.
+
+        Raises:
+            InvalidValueError: A number is out of its range.
+
+        """
+        return cls(
+            definition.attempts,
+            definition.initial,
+            definition.factor,
+            definition.longest,
+            definition.retry_on,
+        )
 
     def is_worth_it(self, code: str, *, attempt: int, is_final: bool = False) -> bool:
         """Return whether a failure of attempt number `attempt` leads to another one.
