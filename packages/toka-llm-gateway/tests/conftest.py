@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
+from hypothesis import settings
 
 from toka.llm_gateway import AnthropicModel, HttpModel, HttpOptions, OpenAIChatModel
 from toka.llm_gateway.testing import DEFAULT_KEY, FakeAnthropic, FakeOpenAI, FakeProvider
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
 
     from toka.llm_gateway.testing import ServerScript
     from toka.types import JsonObject
+
+
+# A busy machine is no reason to fail: laws are about results.
+settings.register_profile("toka", deadline=None)
+settings.load_profile("toka")
 
 
 @pytest.fixture

@@ -127,7 +127,7 @@ async def test_s05_a_reset_before_the_headers_is_repeated(provider, call):
 
 async def test_s06_silence_ends_in_one_timeout(provider, call):
     model = await provider.start(
-        lambda _: Silence(), timeouts=Timeouts(first_token=0.05, total=0.06)
+        lambda _: Silence(), timeouts=Timeouts(first_token=0.2, total=0.25)
     )
     with pytest.raises(ModelTimeout):
         await call(model)
@@ -136,7 +136,7 @@ async def test_s06_silence_ends_in_one_timeout(provider, call):
 
 async def test_s07_the_first_token_has_its_own_limit(provider):
     # Headers, and for Anthropic a ping, come at once: they are not a token.
-    model = await provider.start([Damaged(GOOD, "stall", 1)], timeouts=Timeouts(first_token=0.05))
+    model = await provider.start([Damaged(GOOD, "stall", 1)], timeouts=Timeouts(first_token=0.2))
     with pytest.raises(ModelTimeout) as caught:
         await stream(model)
     assert caught.value.phase == "first_token"
@@ -164,11 +164,11 @@ async def test_s08_a_stream_cut_before_any_content_is_repeated(provider, damage)
 
 
 async def test_s09_a_stall_is_noticed_and_the_model_stays_healthy(provider):
-    model = await provider.start([Damaged(GOOD, "stall", HEAD), GOOD], timeouts=Timeouts(idle=0.05))
+    model = await provider.start([Damaged(GOOD, "stall", HEAD), GOOD], timeouts=Timeouts(idle=0.2))
     with pytest.raises(ModelTimeout) as caught:
         await stream(model)
     assert caught.value.phase == "idle"
-    assert (await stream(model)).text == WHOLE
+    assert (await complete(model)).text == WHOLE
 
 
 async def test_s10_a_malformed_event_is_skipped_and_counted(provider):
@@ -186,7 +186,7 @@ async def test_s11_a_missing_end_mark_costs_nothing(provider):
 async def test_s11_a_stream_that_stays_open_after_its_end_is_finalised(openai):
     # Everything but the end mark has come, and then the connection hangs.
     events = 1 + 60 + 1
-    model = await openai.start([Damaged(GOOD, "stall", events)], timeouts=Timeouts(idle=0.05))
+    model = await openai.start([Damaged(GOOD, "stall", events)], timeouts=Timeouts(idle=0.2))
     response = await stream(model)
     assert response.text == WHOLE
     assert not response.usage.reported

@@ -64,7 +64,7 @@ async def test_calls_at_once_do_not_mix(openai):
 
 async def test_a_stream_ends_with_the_limit_of_the_whole_call(anthropic):
     server = await anthropic.serve([Damaged(GOOD, "stall", 20)])
-    model = anthropic.model(server, timeouts=Timeouts(total=0.1, idle=60))
+    model = anthropic.model(server, timeouts=Timeouts(total=0.2, idle=60))
     with pytest.raises(ModelTimeout) as caught:
         _ = [event async for event in model.stream(ASK)]
     assert caught.value.phase == "total"
