@@ -98,7 +98,14 @@ def test_a_path_that_no_permission_can_name_is_refused(path: str, workspace: Wor
 
 
 @pytest.mark.parametrize(
-    "path", ["/proc/self/environ", "/proc/self/mem", "/proc/self/fd/../environ", "/sys"]
+    "path",
+    [
+        "/proc/self/environ",
+        "/proc/self/mem",
+        "//proc/self/environ",
+        "/proc/self/fd/../environ",
+        "/sys",
+    ],
 )
 async def test_the_state_of_processes_is_no_file(
     path: str, registry: ToolRegistry, context_for: Callable[..., ToolContext]

@@ -20,7 +20,7 @@ def test_all_lists_exactly_the_imported_names() -> None:
     assert all(hasattr(toka.tools, name) for name in toka.tools.__all__)
 
 
-HEAVY = "aiohttp anyio asyncio importlib.metadata jsonschema regex subprocess yaml"
+HEAVY = "aiohttp anyio asyncio importlib.metadata jsonschema re2 subprocess yaml"
 
 
 def loaded_by(code: str) -> str:

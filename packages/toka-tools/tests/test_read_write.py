@@ -96,7 +96,7 @@ def test_cutting_at_characters_loses_less_than_one(text: str, length: int) -> No
 async def test_writing_replaces_at_once_and_keeps_the_mode(call, workspace: Workspace) -> None:
     path = workspace.root / "f"
     path.write_text("old")
-    path.chmod(0o640)
+    path.chmod(0o4640)
     with path.open() as reader:
         await call("write_file", path="f", content="new")
         assert reader.read() == "old"

@@ -34,17 +34,6 @@ class Deadline:
         if self.clock.monotonic() > self.at:
             raise timed_out(self.timeout_ns)
 
-    def remaining(self) -> float:
-        """Return the seconds left.
-
-        Raises:
-            ToolTimeoutError: There are none.
-        """
-        left = self.at - self.clock.monotonic()
-        if left <= 0:
-            raise timed_out(self.timeout_ns)
-        return left / NANOSECONDS
-
 
 def timed_out(timeout_ns: int, details: dict[str, int] | None = None) -> ToolTimeoutError:
     """Return the error of a call that took longer than it may."""

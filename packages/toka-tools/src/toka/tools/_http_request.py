@@ -31,6 +31,7 @@ _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _REPEATS: Final = frozenset({"PUT", "DELETE"})
 
+_LITERAL_HOST = re.compile(r"https?://(?:\[[^]*]+\]|[^/:*]+)(?::[^/]*)?(?:/|$)")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _FIELD_VALUE = re.compile(r"[\x20-\x7e\x80-\xff\t]*")
 # These say how the message is delimited, routed or kept open, which is not the caller's to decide.
@@ -170,8 +171,7 @@ def _loopback(address: Address) -> bool:
 
 
 def _names_host(permission: Permission) -> bool:
-    authority = permission.resource.split("/")[2:3]
-    return bool(authority) and "*" not in authority[0]
+    return bool(_LITERAL_HOST.match(permission.resource))
 
 
 def _next_hop(hop: _Hop, status: int, target: Target) -> _Hop:

@@ -76,7 +76,8 @@ def resolve(path: str, workspace: Workspace) -> str:
 
 def _real_path(path: str) -> str:
     try:
-        return os.path.realpath(path)
+        # POSIX lets two slashes at the beginning mean something else; here they mean one.
+        return "/" + os.path.realpath(path).lstrip("/")
     except OSError as error:  # A link that vanished between being seen and being read.
         raise system_error(error, path) from error
 
@@ -126,7 +127,7 @@ def demand(action: str, real: str, context: ToolContext) -> None:
 
 @contextmanager
 def open_parent(real: str, *, create: bool = False) -> Generator[tuple[int, str]]:
-    """Open the directory that holds a real path; yield it and the last name.
+    """Open the directory that holds a real path; yield it and the last name, of `/` a dot.
 
     Raises:
         FileAccessError: A component is missing, is no directory, or is a link by now.
@@ -134,7 +135,7 @@ def open_parent(real: str, *, create: bool = False) -> Generator[tuple[int, str]
     head, name = os.path.split(real)
     descriptor = _walk(head, create=create)
     try:
-        yield descriptor, name
+        yield descriptor, name or "."
     finally:
         os.close(descriptor)
 

@@ -1,8 +1,9 @@
 """The tool `search_files`.
 
-Regular expressions come from models and pages, so a search must end whatever they say. Python's
-`re` can neither be interrupted nor limited; `regex` can, and lets other threads run meanwhile.
-Each line is matched with what is left of the call's time, and lines are cut at a length.
+Regular expressions come from models and pages, so a search must end whatever they say. They are
+matched by RE2, in time linear in the text and with bounded memory; `re` takes exponential time for
+some, and others need gigabytes to be compiled. Look-around and back-references are the price. Lines
+are cut at a length.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Protocol, cast
 import attrs
 from msgspec import Meta
 
-from toka.tools._deadline import Deadline, timed_out
+from toka.tools._deadline import Deadline
 from toka.tools._errors import FileAccessError, InvalidArgumentsError
 from toka.tools._glob import PathPattern
 from toka.tools._paths import open_regular, path_request, resolve
@@ -43,7 +44,16 @@ class _Match(Protocol):
 
 
 class _Pattern(Protocol):
-    def search(self, text: str, *, timeout: float, concurrent: bool) -> _Match | None: ...
+    def search(self, text: str) -> _Match | None: ...
+
+
+class _Options(Protocol):
+    """What is used of the options of RE2, which has no stubs."""
+
+    case_sensitive: bool
+    literal: bool
+    log_errors: bool
+    never_capture: bool
 
 
 @attrs.frozen
@@ -152,32 +162,39 @@ def _text_finder(text: str) -> Finder:
 
 
 def _regex_finder(arguments: SearchFilesArguments, deadline: Deadline) -> Finder:
-    # Without stubs of its own; the protocols above say what is used of it.
-    regex = importlib.import_module("regex")
-    source = arguments.regex if arguments.regex is not None else regex.escape(arguments.text)
-    flags = regex.IGNORECASE if arguments.ignore_case else 0
+    re2 = importlib.import_module("re2")
+    options = cast("_Options", re2.Options())
+    options.case_sensitive = not arguments.ignore_case
+    options.literal = arguments.regex is None
+    options.log_errors = False
+    options.never_capture = True
+    source = arguments.text if arguments.regex is None else arguments.regex
     try:
-        compiled = cast("_Pattern", regex.compile(source, flags))
-    except regex.error as error:
+        compiled = cast("_Pattern", re2.compile(source, options))
+    except (re2.error, UnicodeEncodeError) as error:
         raise InvalidArgumentsError(
-            f"`regex` is not a regular expression: {error}.", details={"regex": str(source)}
+            f"`regex` is no regular expression of RE2: {_why(error)}.",
+            hint="RE2 has no look-around and no back-references.",
         ) from error
 
     def find(line: str) -> int | None:
-        try:
-            match = compiled.search(line, timeout=deadline.remaining(), concurrent=True)
-        except TimeoutError as error:
-            raise timed_out(deadline.timeout_ns) from error
+        deadline.check()
+        match = compiled.search(line)
         return None if match is None else match.start()
 
     return find
+
+
+def _why(error: Exception) -> str:
+    told: object = error.args[0] if error.args else ""
+    return told.decode(errors="replace") if isinstance(told, bytes) else str(error)
 
 
 def _needle(arguments: SearchFilesArguments) -> bytes | None:
     """Return bytes without which a file cannot match; looking for them is cheap."""
     if arguments.text is None or arguments.ignore_case or "\ufffd" in arguments.text:
         return None
-    return arguments.text.encode()
+    return arguments.text.encode("utf-8", "surrogatepass")
 
 
 def _search_file(search: _Search, found: Found, needle: bytes | None) -> None:

@@ -27,7 +27,7 @@ _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?
 _NUMBER = re.compile(r"(?:[0-9]+|0[xX][0-9A-Fa-f]*)")
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\]")
 _PATH_SAFE: Final = "!$&'()+,;=:@~"
-_QUERY_SAFE: Final = "!$&'()*+,;=:@~/?%[]|^`{}\"<>"
+_QUERY_SAFE: Final = "!$&'()*+,;=:@~/?%[]"
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 # Ports of other protocols, to which an HTTP request could be made to say something: the "bad ports"

@@ -129,7 +129,7 @@ def _write(arguments: WriteFileArguments, context: ToolContext) -> Output:
 
 
 def _mode_to_keep(parent: int, name: str, real: str) -> int | None:
-    """Return the mode bits of the file that is there, or None."""
+    """Return who may do what with the file that is there, or None."""
     try:
         status = os.stat(name, dir_fd=parent, follow_symlinks=False)
     except FileNotFoundError:
@@ -137,7 +137,7 @@ def _mode_to_keep(parent: int, name: str, real: str) -> int | None:
     except OSError as error:
         raise system_error(error, real) from error
     check_regular(status, real)
-    return status.st_mode & 0o7777
+    return status.st_mode & 0o777
 
 
 def _temporary_name(name: str, key: str) -> str:
@@ -150,7 +150,8 @@ def _fill(parent: int, temporary: str, data: bytes, mode: int | None) -> None:
     with suppress(FileNotFoundError):
         os.unlink(temporary, dir_fd=parent)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(temporary, flags, 0o666, dir_fd=parent)
+    # Not even for a moment may more people read it than the file that it replaces.
+    descriptor = os.open(temporary, flags, 0o666 if mode is None else 0o600, dir_fd=parent)
     try:
         _write_all(descriptor, data)
         if mode is not None:
