@@ -65,13 +65,13 @@ def test_any_punctuation(text, name):
     survives(text.encode(), name)
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(VALUES, st.sampled_from(["a.yaml", "a.json"]))
 def test_any_document(value, name):
     survives(json.dumps(value).encode(), name)
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.dictionaries(WORDS, VALUES, max_size=8))
 def test_any_blocks_beside_a_good_one(blocks):
     good = {"metadata": {"name": "a"}, "tasks": {"default": [{"description": "x"}]}}

@@ -82,6 +82,9 @@ AGENT_BLOCKS: Final = frozenset(
 )
 """Blocks that a misspelt key of the root is taken for, if it is near enough."""
 
+_TOLD: Final = frozenset({"behavioral_directives"})
+"""Blocks that are kept as they are and told to models as instructions."""
+
 _RESTARTS: Final[tuple[RestartWhen, ...]] = ("never", "on_failure", "always")
 _KINDS: Final[tuple[InputKind, ...]] = ("text", "path", "integer", "number", "boolean")
 _NAME_HINT: Final = "Name the agent: letters, digits, '.', '_' and '-'."
@@ -395,7 +398,7 @@ def keep_extra(root: Reader) -> msgspec.Raw:
             hint = f"Did you mean {near[0]!r}? If not, start its name with 'x-'."
             root.findings.error(entry, path, what, hint, UnknownKeyError)
             continue
-        if not entry.key.startswith("x-"):
+        if not entry.key.startswith("x-") and entry.key not in _TOLD:
             root.findings.warn(entry, path, f"The block {entry.key!r} is kept, not interpreted.")
         kept[entry.key] = lenient(entry.value)
     return _json(kept) if kept else EMPTY_OBJECT

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
 
-from toka.agent_runtime import Playbook, PlaybookInvalid, parse_duration
+from toka.agent_runtime import (
+    STANDARD_NAMES,
+    Playbook,
+    PlaybookInvalid,
+    Template,
+    parse_duration,
+)
 from toka.orchestration._errors import DuplicateNameError, SpecExpressionError, UnknownKeyError
 from toka.orchestration._spec_node import ScalarNode, follow, plain
 from toka.orchestration._spec_reader import (
@@ -108,6 +114,7 @@ def _task(reader: Reader, default_id: str, condition: str) -> TaskDefinition:
     )
     reader.finish()
     _refuse_two_ways(task, reader)
+    _check_templates(task, reader)
     reader.findings.remember(f"task:{task.id}", reader.node, reader.path)
     return task
 
@@ -131,6 +138,22 @@ def _refuse_two_ways(task: TaskDefinition, reader: Reader) -> None:
         reader.fault("model", "A task with steps uses no model.", "Remove one.")
     if task.outputs != EMPTY_OBJECT and not task.steps:
         reader.fault("outputs", "Only a task with steps has outputs.", "Return them from the code.")
+
+
+def _check_templates(task: TaskDefinition, reader: Reader) -> None:
+    """Compile what a playbook returns, and what a model is told."""
+    outputs = reader.entry("outputs")
+    if outputs is not None and task.steps:
+        try:
+            playbook_of(task).with_outputs(plain(outputs.value))
+        except PlaybookInvalid as error:
+            node, path = follow(outputs.value, reader.at("outputs"), error.path)
+            reader.findings.error(node, path, error.message, error.hint, SpecExpressionError)
+    if "${" in task.description:
+        try:
+            Template.parse(task.description, STANDARD_NAMES)
+        except PlaybookInvalid as error:
+            reader.fault("description", error.message, error.hint)
 
 
 def _refuse_same_ids(tasks: list[TaskDefinition], root: Reader) -> None:

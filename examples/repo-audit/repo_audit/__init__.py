@@ -1,0 +1,1 @@
+"""The code of the audit's agents. Everything that they see of the world comes through tools."""
