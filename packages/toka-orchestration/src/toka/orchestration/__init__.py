@@ -1,5 +1,8 @@
 """Decide which agents run, when and where: specs, dependencies, workstreams and supervision."""
 
+from toka.orchestration._agent_life import Interrupted
+from toka.orchestration._definition import define_run, permissions_of
+from toka.orchestration._engine import Orchestrator
 from toka.orchestration._errors import (
     MAX_REPORTED_ERRORS,
     DependencyCycleError,
@@ -16,27 +19,50 @@ from toka.orchestration._errors import (
     UnknownDependencyError,
     UnknownKeyError,
 )
+from toka.orchestration._grants import VAULT, TokenDesk
 from toka.orchestration._graph import Plan
+from toka.orchestration._history import UnknownRun, check_run_id, find_run, load_run, result_of
 from toka.orchestration._inputs import resolve_inputs
 from toka.orchestration._permissions import Granted, resolve_permissions
 from toka.orchestration._place import Place, SpecWarning
 from toka.orchestration._plan import active_tasks, plan, plan_tasks
 from toka.orchestration._ready import Impossible, Ready, ready
+from toka.orchestration._run import (
+    AgentResult,
+    ObjectiveResult,
+    RunDefinition,
+    RunResult,
+    SpecChanged,
+    require_unchanged,
+)
 from toka.orchestration._spec_set import SpecSet, SpecSettings, load_specs, parse_specs
 from toka.orchestration._spec_tasks import playbook_of
+from toka.orchestration._view import AgentView, ApprovalView, Runs, RunView, TaskView
 
 __all__ = [
     "MAX_REPORTED_ERRORS",
+    "VAULT",
+    "AgentResult",
+    "AgentView",
+    "ApprovalView",
     "DependencyCycleError",
     "DuplicateNameError",
     "Granted",
     "Impossible",
+    "Interrupted",
     "MissingKeyError",
+    "ObjectiveResult",
     "OrchestrationError",
+    "Orchestrator",
     "Place",
     "Plan",
     "Ready",
+    "RunDefinition",
+    "RunResult",
+    "RunView",
+    "Runs",
     "SeveralSpecErrors",
+    "SpecChanged",
     "SpecError",
     "SpecExpressionError",
     "SpecFileError",
@@ -46,15 +72,25 @@ __all__ = [
     "SpecStructureError",
     "SpecSyntaxError",
     "SpecWarning",
+    "TaskView",
+    "TokenDesk",
     "UnknownDependencyError",
     "UnknownKeyError",
+    "UnknownRun",
     "active_tasks",
+    "check_run_id",
+    "define_run",
+    "find_run",
+    "load_run",
     "load_specs",
     "parse_specs",
+    "permissions_of",
     "plan",
     "plan_tasks",
     "playbook_of",
     "ready",
+    "require_unchanged",
     "resolve_inputs",
     "resolve_permissions",
+    "result_of",
 ]

@@ -1,0 +1,149 @@
+"""A run's past, read back from its streams: where to go on, and how it ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+import msgspec
+
+from toka.kernel import AgentSpawned
+from toka.orchestration._errors import OrchestrationError
+from toka.orchestration._run import AgentResult, ObjectiveResult, RunDefinition, RunResult
+from toka.orchestration._view import Runs
+from toka.runtime import Logged, from_store
+from toka.types import AgentId, EntityId, InvalidValueError, child_agent, root_agent
+
+if TYPE_CHECKING:
+    from toka.orchestration._run import RunState
+    from toka.orchestration._view import AgentView, RunView
+    from toka.store.core import EventStore
+
+
+class UnknownRun(OrchestrationError):
+    """The log has no run of that name."""
+
+    default_code = "orchestration.unknown_run"
+
+
+@attrs.frozen
+class Verdict:
+    """What an agent's final event says beside its state: how its objectives fared."""
+
+    objectives: tuple[ObjectiveResult, ...] = ()
+
+    def encode(self) -> msgspec.Raw:
+        """Return the verdict as JSON."""
+        return msgspec.Raw(msgspec.json.encode(self))
+
+    @classmethod
+    def decode(cls, data: msgspec.Raw | None) -> Verdict:
+        """Return the verdict of an agent; an empty one where it left none."""
+        if data is None or bytes(data) == b"null":
+            return cls()
+        return msgspec.json.decode(data, type=cls)
+
+
+async def find_run(store: EventStore, key: str) -> AgentId | None:
+    """Return the newest run with that key, or None.
+
+    Raises:
+        StoreError: The log cannot be read.
+    """
+    found: AgentId | None = None
+    async for stored in store.read(kinds="agent.spawned."):
+        body = from_store(stored).event.body
+        if isinstance(body, AgentSpawned) and body.parent is None and _key_of(body.spec) == key:
+            found = AgentId(stored.stream)
+    return found
+
+
+class _Keyed(msgspec.Struct):
+    """The one field of a run's definition that a search needs."""
+
+    key: str
+
+
+def _key_of(spec: msgspec.Raw) -> str:
+    try:
+        return msgspec.json.decode(spec, type=_Keyed).key
+    except msgspec.MsgspecError:
+        # A root agent that somebody spawned without this package is no run of ours.
+        return ""
+
+
+async def load_run(store: EventStore, run: AgentId) -> RunView:
+    """Fold the streams of a run and its agents.
+
+    Raises:
+        UnknownRun: There is no such run.
+        StoreError: The log cannot be read.
+    """
+    runs = Runs()
+    await _fold(runs, store, run)
+    view = runs.by_id.get(EntityId(run))
+    if view is None:
+        raise UnknownRun(
+            f"There is no run {run[:64]!r} here.", hint="`toka status` lists the runs of this log."
+        )
+    for agent in _agents_of(view):
+        await _fold(runs, store, agent)
+    return view
+
+
+async def _fold(runs: Runs, store: EventStore, agent: AgentId) -> None:
+    async for stored in store.read_stream(agent):
+        logged = from_store(stored)
+        runs.apply(Logged(logged.position, logged.event))
+
+
+def _agents_of(view: RunView) -> list[AgentId]:
+    definition = RunDefinition.decode(view.spec)
+    return [child_agent(view.run, spec.name) for spec in definition.agents]
+
+
+def check_run_id(text: str) -> AgentId:
+    """Return `text` as the id of a run.
+
+    Raises:
+        UnknownRun: It is no identifier at all.
+    """
+    from toka.types import check_entity_id  # noqa: PLC0415 - one caller, at an edge
+
+    try:
+        return root_agent(check_entity_id(text))
+    except InvalidValueError as error:
+        raise UnknownRun(f"There is no run {text[:64]!r} here: {error}") from error
+
+
+def result_of(view: RunView) -> RunResult:
+    """Say how a run ended, or that it has not."""
+    definition = RunDefinition.decode(view.spec)
+    names = {spec.name: index for index, spec in enumerate(definition.agents)}
+    agents = [agent for path, agent in view.agents.items() if path != view.run]
+    agents.sort(key=lambda agent: names.get(agent.name, len(names)))
+    return RunResult(
+        run=view.run,
+        name=view.name,
+        state=_state_of(view.root),
+        agents=tuple(_result_of_agent(agent) for agent in agents),
+        artifacts=definition.artifacts,
+        spent=view.spent,
+        reason=view.root.reason,
+    )
+
+
+def _state_of(root: AgentView) -> RunState:
+    match root.phase:
+        case "completed" | "failed":
+            return root.phase
+        case "terminated":
+            return "cancelled"
+        case _:
+            return "interrupted"
+
+
+def _result_of_agent(agent: AgentView) -> AgentResult:
+    return AgentResult(
+        agent.agent, agent.phase, agent.reason, Verdict.decode(agent.result).objectives
+    )
