@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+from repo_audit.facts import Facts, call, result
 from toka.agent_runtime import StepFailed
 
 if TYPE_CHECKING:
@@ -21,9 +22,9 @@ _BLAMED: Final = re.compile(r"(\^?[0-9a-f]{7,64}) \d+ (\d+)(?: \d+)?")
 _SHOWN_CHARACTERS: Final = 160
 
 
-async def date(ctx: TaskContext) -> dict[str, Any]:
+async def date(ctx: TaskContext) -> Facts:
     """Date every note that was found, and sort them, the oldest first."""
-    found = ctx.results["search"]["found"]
+    found = result(ctx, "search", "found")
     root: str = found["path"]
     notes = [_note(root, match) for match in found["matches"]]
     git = await _git(ctx, root)
@@ -48,7 +49,7 @@ async def date(ctx: TaskContext) -> dict[str, Any]:
     }
 
 
-def _note(root: str, match: dict[str, Any]) -> dict[str, Any]:
+def _note(root: str, match: Facts) -> Facts:
     mark = _MARK.search(match["text"])
     return {
         "path": match["path"][len(root.rstrip("/")) + 1 :],
@@ -58,11 +59,11 @@ def _note(root: str, match: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-async def _git(ctx: TaskContext, root: str) -> dict[str, Any]:
+async def _git(ctx: TaskContext, root: str) -> Facts:
     """Say whether there is a history, and whether all of it is here."""
     asked = ["git", "rev-parse", "--is-inside-work-tree", "--is-shallow-repository"]
     try:
-        answer = await ctx.tool("run_command", argv=asked, cwd=root, effect="read_only")
+        answer = await call(ctx, "run_command", argv=asked, cwd=root, effect="read_only")
     except StepFailed as failure:
         return {"usable": False, "shallow": False, "reason": failure.message}
     words = answer["stdout"].split()
@@ -78,7 +79,7 @@ async def _blame(ctx: TaskContext, root: str, path: str, lines: list[int]) -> di
     ranges = [option for line in lines[:MAX_DATED_LINES] for option in ("-L", f"{line},{line}")]
     asked = ["git", "blame", "--porcelain", *ranges, "--", path]
     try:
-        answer = await ctx.tool("run_command", argv=asked, cwd=root, effect="read_only")
+        answer = await call(ctx, "run_command", argv=asked, cwd=root, effect="read_only")
     except StepFailed:
         return {}
     return _days(answer["stdout"]) if answer["exit_code"] == 0 else {}
@@ -104,6 +105,6 @@ def _days(porcelain: str) -> dict[int, str]:
     }
 
 
-def _years(notes: list[dict[str, Any]]) -> dict[str, int]:
+def _years(notes: list[Facts]) -> dict[str, int]:
     years = Counter(note["since"][:4] if note["since"] else "unknown" for note in notes)
     return dict(sorted(years.items()))

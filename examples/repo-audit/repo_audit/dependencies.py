@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from repo_audit import licences
+from repo_audit.facts import Facts, call, result
 from repo_audit.manifests import Unreadable, normal_name, parse
 from toka.agent_runtime import StepFailed
 
@@ -18,12 +19,12 @@ MAX_LICENCE_FOLDERS: Final = 20
 """Folders with manifests beside which installed packages are looked for."""
 
 
-async def read(ctx: TaskContext) -> dict[str, Any]:
+async def read(ctx: TaskContext) -> Facts:
     """Read every manifest, and look for the licence of everything that is named."""
-    listings = ctx.results["find"]["listings"]
+    listings: list[Facts] = result(ctx, "find")["listings"]
     root: str = listings[0]["path"]
     paths = sorted({entry["path"] for listing in listings for entry in listing["entries"]})
-    manifests: list[dict[str, Any]] = []
+    manifests: list[Facts] = []
     faults: list[dict[str, str]] = []
     for path in paths[:MAX_MANIFESTS]:
         relative = path[len(root.rstrip("/")) + 1 :]
@@ -49,21 +50,21 @@ async def read(ctx: TaskContext) -> dict[str, Any]:
 
 
 async def _content(ctx: TaskContext, path: str) -> str:
-    file = await ctx.tool("read_file", path=path, max_bytes=MAX_MANIFEST_BYTES)
+    file = await call(ctx, "read_file", path=path, max_bytes=MAX_MANIFEST_BYTES)
     if file["truncated"]:
         raise Unreadable(f"it is longer than {MAX_MANIFEST_BYTES} bytes")
     content: str = file["content"]
     return content
 
 
-def _summary(manifest: dict[str, Any]) -> dict[str, Any]:
+def _summary(manifest: Facts) -> Facts:
     rest = {key: value for key, value in manifest.items() if key != "dependencies"}
     return {**rest, "count": len(manifest["dependencies"])}
 
 
-def _table(manifests: list[dict[str, Any]], known: licences.Known) -> list[dict[str, Any]]:
+def _table(manifests: list[Facts], known: licences.Known) -> list[Facts]:
     """Return one row for each dependency, whoever names it."""
-    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    rows: dict[tuple[str, str], Facts] = {}
     for manifest in manifests:
         for dependency in manifest["dependencies"]:
             ecosystem = manifest["ecosystem"]

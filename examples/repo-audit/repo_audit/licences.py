@@ -7,8 +7,9 @@ looked up elsewhere, so a licence that is not found is unknown, and the report s
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+from repo_audit.facts import Facts, call
 from repo_audit.manifests import normal_name
 
 if TYPE_CHECKING:
@@ -44,8 +45,8 @@ async def installed(ctx: TaskContext, root: str, folders: list[str]) -> Known:
     """
     known: Known = {}
     for folder in sorted({root, *folders}):
-        listing = await ctx.tool(
-            "list_files", path=folder, pattern="*", types=["directory"], hidden=True, ignore=[]
+        listing = await call(
+            ctx, "list_files", path=folder, pattern="*", types=["directory"], hidden=True, ignore=[]
         )
         names = {entry["name"] for entry in listing["entries"]}
         for name in sorted(names & {".venv", "venv"}):
@@ -67,8 +68,8 @@ async def _search(
     ctx: TaskContext, path: str, pattern: str, expression: str
 ) -> dict[str, list[str]]:
     """Return the lines that match, by file."""
-    found = await ctx.tool(
-        "search_files", path=path, pattern=pattern, regex=expression, hidden=True, ignore=[],
+    found = await call(
+        ctx, "search_files", path=path, pattern=pattern, regex=expression, hidden=True, ignore=[],
         max_matches=100_000,
     )  # fmt: skip
     lines: dict[str, list[str]] = {}
@@ -113,7 +114,7 @@ def _add(known: Known, ecosystem: str, name: str, version: str, licence: str) ->
         known.setdefault(f"{ecosystem} {normal_name(ecosystem, name)}", entry)
 
 
-def of_projects(projects: list[dict[str, Any]]) -> Known:
+def of_projects(projects: list[Facts]) -> Known:
     """Return what the audited projects say of themselves: they may depend on each other."""
     known: Known = {}
     for project in projects:

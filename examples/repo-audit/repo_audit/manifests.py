@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
+
+from repo_audit.facts import Facts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-Dependency = dict[str, Any]
+Dependency = Facts
 """`name`, `requirement` and `scope`, which is runtime, development, optional or build."""
 
 _PEP508: Final = re.compile(
@@ -24,7 +26,7 @@ class Unreadable(ValueError):
     """A manifest does not say what its format makes it say."""
 
 
-def parse(name: str, text: str) -> dict[str, Any]:
+def parse(name: str, text: str) -> Facts:
     """Return what the manifest called `name` declares.
 
     Raises:
@@ -44,9 +46,7 @@ def normal_name(ecosystem: str, name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower() if ecosystem == "Python" else name
 
 
-def _project(
-    ecosystem: str, fields: dict[str, Any], dependencies: Iterable[Dependency]
-) -> dict[str, Any]:
+def _project(ecosystem: str, fields: Facts, dependencies: Iterable[Dependency]) -> Facts:
     return {
         "ecosystem": ecosystem,
         "name": _text(fields.get("name")),
@@ -70,7 +70,7 @@ def _licence(value: object) -> str | None:
     return None
 
 
-def _pyproject(text: str) -> dict[str, Any]:
+def _pyproject(text: str) -> Facts:
     data = tomllib.loads(text)
     project, poetry = data.get("project", {}), data.get("tool", {}).get("poetry", {})
     found = list(_pep508(project.get("dependencies", []), "runtime"))
@@ -94,7 +94,7 @@ def _pep508(lines: Iterable[object], scope: str) -> Iterator[Dependency]:
             yield {"name": match[1], "requirement": match[2].strip(" ()"), "scope": scope}
 
 
-def _poetry(table: dict[str, Any], scope: str) -> Iterator[Dependency]:
+def _poetry(table: Facts, scope: str) -> Iterator[Dependency]:
     for name, value in table.items():
         if name.lower() != "python":
             yield {"name": name, "requirement": _requirement(value), "scope": scope}
@@ -109,7 +109,7 @@ def _requirement(value: object) -> str:
     return ""
 
 
-def _requirements(text: str) -> dict[str, Any]:
+def _requirements(text: str) -> Facts:
     lines = text.replace("\\\n", " ").splitlines()
     wanted = [line for line in lines if line.strip() and line.strip()[0] not in "#-"]
     found = [
@@ -119,7 +119,7 @@ def _requirements(text: str) -> dict[str, Any]:
     return _project("Python", {}, found)
 
 
-def _package_json(text: str) -> dict[str, Any]:
+def _package_json(text: str) -> Facts:
     data = json.loads(text)
     if not isinstance(data, dict):
         raise Unreadable("it is no object")
@@ -137,7 +137,7 @@ def _package_json(text: str) -> dict[str, Any]:
     return _project("JavaScript", data, found)
 
 
-def _cargo(text: str) -> dict[str, Any]:
+def _cargo(text: str) -> Facts:
     data = tomllib.loads(text)
     found = list(_crates(data))
     for target in data.get("target", {}).values():
@@ -146,7 +146,7 @@ def _cargo(text: str) -> dict[str, Any]:
     return _project("Rust", data.get("package", {}), found)
 
 
-def _crates(table: dict[str, Any]) -> Iterator[Dependency]:
+def _crates(table: Facts) -> Iterator[Dependency]:
     scopes = {
         "dependencies": "runtime",
         "dev-dependencies": "development",
@@ -160,8 +160,8 @@ def _crates(table: dict[str, Any]) -> Iterator[Dependency]:
             yield {"name": crate, "requirement": requirement, "scope": scope}
 
 
-def _go_mod(text: str) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
+def _go_mod(text: str) -> Facts:
+    fields: Facts = {}
     found: list[Dependency] = []
     block = ""
     for raw in text.splitlines():
@@ -179,7 +179,7 @@ def _go_mod(text: str) -> dict[str, Any]:
     return _project("Go", fields, found)
 
 
-_READERS: Final[dict[str, Callable[[str], dict[str, Any]]]] = {
+_READERS: Final[dict[str, Callable[[str], Facts]]] = {
     "pyproject.toml": _pyproject,
     "package.json": _package_json,
     "Cargo.toml": _cargo,

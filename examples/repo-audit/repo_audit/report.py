@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
+
+from repo_audit.facts import Facts, result
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,9 +22,9 @@ _SPECIAL: Final = re.compile(r"([\\`*_\[\]<>|~])")
 
 async def compose(ctx: TaskContext) -> dict[str, str]:
     """Put the findings of the three other agents into two texts."""
-    inventory = ctx.results["inventory"]["count"]
-    dependencies = ctx.results["dependencies"]["read"]
-    debts = ctx.results["debts"]["date"]
+    inventory = result(ctx, "inventory", "count")
+    dependencies = result(ctx, "dependencies", "read")
+    debts = result(ctx, "debts", "date")
     findings = {"inventory": inventory, "dependencies": dependencies, "debts": debts}
     parts = [
         [f"# Audit of {_plain(inventory['name'])}"],
@@ -38,9 +40,7 @@ async def compose(ctx: TaskContext) -> dict[str, str]:
     }
 
 
-def _summary(
-    inventory: dict[str, Any], dependencies: dict[str, Any], debts: dict[str, Any]
-) -> list[str]:
+def _summary(inventory: Facts, dependencies: Facts, debts: Facts) -> list[str]:
     languages = [row["language"] for row in inventory["languages"][:3] if row["lines"]]
     mostly = f", mostly {_and(languages)}" if languages else ""
     total, unknown = len(dependencies["dependencies"]), dependencies["unknown_licences"]
@@ -57,7 +57,7 @@ def _summary(
     ]
 
 
-def _inventory(found: dict[str, Any]) -> list[str]:
+def _inventory(found: Facts) -> list[str]:
     rows = [
         [row["language"], f"{row['files']:,}", f"{row['lines']:,}", _size(row["bytes"])]
         for row in found["languages"]
@@ -86,7 +86,7 @@ def _inventory(found: dict[str, Any]) -> list[str]:
     ]
 
 
-def _dependencies(found: dict[str, Any]) -> list[str]:
+def _dependencies(found: Facts) -> list[str]:
     lines = ["## Dependencies", ""]
     if not found["found"]:
         return [*lines, "There is no manifest that is understood."]
@@ -107,14 +107,14 @@ def _dependencies(found: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _named(dependencies: list[dict[str, Any]]) -> list[str]:
+def _named(dependencies: list[Facts]) -> list[str]:
     # Unknown licences first: they are what somebody has to look at.
     ordered = sorted(dependencies, key=lambda row: row["licence"] is not None)
     rows = [
         [
             _plain(row["name"]),
             row["ecosystem"],
-            _plain(", ".join(row["requirements"])),
+            _code(", ".join(row["requirements"])),
             _plain(row["installed"] or ""),
             _plain(row["licence"] or "") or UNKNOWN,
             ", ".join(row["scopes"]),
@@ -125,7 +125,7 @@ def _named(dependencies: list[dict[str, Any]]) -> list[str]:
     return [*_table(titles, rows[: 2 * SHOWN], "llllll"), *_more(len(rows), "dependencies", 2)]
 
 
-def _debts(found: dict[str, Any]) -> list[str]:
+def _debts(found: Facts) -> list[str]:
     lines = ["## Work put off", ""]
     if not found["debts"]:
         return [*lines, "There is no TODO, FIXME, HACK or XXX."]
@@ -144,13 +144,10 @@ def _debts(found: dict[str, Any]) -> list[str]:
     ]
 
 
-def _limits(
-    inventory: dict[str, Any], dependencies: dict[str, Any], debts: dict[str, Any]
-) -> list[str]:
+def _limits(inventory: Facts, dependencies: Facts, debts: Facts) -> list[str]:
     """Say what this report does not know."""
     git = debts["git"]
     facts = [
-        (inventory["truncated"], "The listing of files was cut short; counts are too low."),
         (inventory["skipped"], f"{len(inventory['skipped']):,} entries could not be listed."),
         (
             inventory["not_counted"],
