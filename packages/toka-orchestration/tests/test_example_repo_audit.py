@@ -196,7 +196,7 @@ async def test_odd_names_and_links_do_no_harm(target, tmp_path):
 
 
 async def test_a_name_that_is_no_text_is_reported(target, tmp_path):
-    Path(os.fsdecode(os.fsencode(target) + b"/\xff.py")).write_bytes(b"x\n")
+    write(target, **{os.fsdecode(b"\xff.py"): "x\n"})
     markdown, data = await Audit(target, tmp_path / "out")()
     assert len(data["inventory"]["skipped"]) == 1
     assert "1 entries could not be listed" in markdown
