@@ -1,5 +1,7 @@
-"""Publish and subscribe in one process, with bounded queues and told-about gaps."""
+"""Publish and subscribe in one process, with bounded memory and told-about gaps."""
 
-from toka.bus.core._bus import DEFAULT_CAPACITY, Bus, Gap, Subscription
+from toka.bus.core._bus import CAPACITY, Bus
+from toka.bus.core._errors import BusClosed, BusError
+from toka.bus.core._subscription import Gap, Subscription
 
-__all__ = ["DEFAULT_CAPACITY", "Bus", "Gap", "Subscription"]
+__all__ = ["CAPACITY", "Bus", "BusClosed", "BusError", "Gap", "Subscription"]

@@ -1,138 +1,96 @@
-"""One ring that everybody reads at their own pace.
+"""Broadcast within one process, on a ring that all subscribers share.
 
-Publishing copies nothing per subscriber and wakes each of them at most once for a batch. A
-subscriber is a position in the ring; one that falls behind by more than the ring holds is told how
-much it missed, and goes on with the oldest item that is still there.
+Every item is stored once. A subscriber is a position in the sequence of all items ever published;
+it holds no queue and needs no task. Publishing never waits: when the ring is full, the oldest item
+gives way. A subscriber that was slower than that is told how many items it missed, as an item of
+its own, and goes on with the oldest that is still there. A bus never holds the truth: whoever
+missed something reads it from the log.
+
+One event loop uses a bus, asyncio's or trio's. Nothing here is safe to call from another thread.
 """
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-import anyio
-import attrs
+from toka.bus.core._errors import BusClosed
+from toka.bus.core._ring import Ring
+from toka.bus.core._subscription import Subscription
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from types import TracebackType
-    from typing import Self
 
 T = TypeVar("T")
 
-DEFAULT_CAPACITY: Final = 1_024
-
-
-@attrs.frozen
-class Gap:
-    """Says that a subscriber was slower than the ring."""
-
-    missed: int
-    """Items that were published and are gone, whether or not a filter would have let them pass."""
+CAPACITY: Final = 1024
 
 
 class Bus(Generic[T]):
-    """Carries items from publishers to all who subscribe, in the order of publishing."""
+    """Carries items from whoever publishes to all who subscribe."""
 
-    def __init__(self, capacity: int = DEFAULT_CAPACITY) -> None:
+    def __init__(self, capacity: int = CAPACITY) -> None:
         """Make a bus.
 
         Args:
-            capacity: Items that are kept for slow subscribers.
+            capacity: How many items a subscriber may be behind before it misses one.
 
         Raises:
             ValueError: The capacity is not positive.
         """
         if capacity < 1:
-            raise ValueError("A bus keeps at least one item.")
-        self._capacity = capacity
-        self._ring: list[T | None] = [None] * capacity
-        self._published = 0
-        self._closed = False
-        self._sleepers: list[anyio.Event] = []
+            raise ValueError(f"A bus holds at least one item, not {capacity}.")
+        self._ring: Ring[T] = Ring(capacity)
+        self._subscriptions: weakref.WeakSet[Subscription[T]] = weakref.WeakSet()
+
+    @property
+    def capacity(self) -> int:
+        """Return how many items a subscriber may be behind before it misses one."""
+        return self._ring.capacity
+
+    @property
+    def published(self) -> int:
+        """Return how many items were ever published."""
+        return self._ring.end
+
+    @property
+    def subscribers(self) -> int:
+        """Return how many subscriptions are open."""
+        return sum(not subscription.closed for subscription in self._subscriptions)
 
     def publish(self, items: Iterable[T]) -> None:
-        """Hand items to every subscriber. Never waits.
+        """Hand items to all subscribers, in order, without waiting for any.
 
         Raises:
-            RuntimeError: The bus was closed.
+            BusClosed: The bus was closed.
         """
-        if self._closed:
-            raise RuntimeError("The bus was closed.")
-        ring, capacity, position = self._ring, self._capacity, self._published
-        for item in items:
-            ring[position % capacity] = item
-            position += 1
-        self._published = position
-        self._wake()
+        if self._ring.closed:
+            raise BusClosed
+        self._ring.put(items)
 
-    def subscribe(self, wanted: Callable[[T], bool] | None = None) -> Subscription[T]:
+    def subscribe(
+        self,
+        filter: Callable[[T], bool] | str | None = None,  # noqa: A002 - what it is called anywhere
+    ) -> Subscription[T]:
         """Return an iterator over what is published from now on.
 
         Args:
-            wanted: Says which items to yield; all of them if left out.
+            filter: Says which items are wanted; or a prefix of their `kind`. All, if None.
         """
-        return Subscription(self, self._published, wanted)
+        wanted = _of_kind(filter) if isinstance(filter, str) else filter
+        subscription = Subscription(self._ring, wanted)
+        self._subscriptions.add(subscription)
+        return subscription
 
     def close(self) -> None:
-        """End every subscription, after what was published before."""
-        self._closed = True
-        self._wake()
-
-    def _wake(self) -> None:
-        sleepers, self._sleepers = self._sleepers, []
-        for sleeper in sleepers:
-            sleeper.set()
+        """Let subscribers take what is still there, and then end. Closing again does nothing."""
+        self._ring.closed = True
+        self._ring.wake()
 
 
-class Subscription(Generic[T]):
-    """A place in the ring. Iterate over it in one task; leave its `with` block to end it."""
+def _of_kind(prefix: str) -> Callable[[object], bool]:
+    def has_kind(item: object) -> bool:
+        kind: object = getattr(item, "kind", None)
+        return isinstance(kind, str) and kind.startswith(prefix)
 
-    def __init__(self, bus: Bus[T], position: int, wanted: Callable[[T], bool] | None) -> None:
-        self._bus = bus
-        self._position = position
-        self._wanted = wanted
-        self._closed = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._closed = True
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> T | Gap:
-        """Return the next item, or a gap.
-
-        Raises:
-            StopAsyncIteration: The bus or the subscription was closed, and nothing is left.
-        """
-        while True:
-            item = self._take()
-            if item is not None:
-                return item
-            if self._bus._closed or self._closed:  # noqa: SLF001 - two halves of one thing
-                raise StopAsyncIteration
-            sleeper = anyio.Event()
-            self._bus._sleepers.append(sleeper)  # noqa: SLF001
-            await sleeper.wait()
-
-    def _take(self) -> T | Gap | None:
-        bus = self._bus
-        published, capacity = bus._published, bus._capacity  # noqa: SLF001
-        missed = published - capacity - self._position
-        if missed > 0:
-            self._position += missed
-            return Gap(missed)
-        while self._position < published:
-            item = bus._ring[self._position % capacity]  # noqa: SLF001
-            self._position += 1
-            if item is not None and (self._wanted is None or self._wanted(item)):
-                return item
-        return None
+    return has_kind
