@@ -9,9 +9,11 @@ from toka.types import (
     Budget,
     Failure,
     ReleaseTask,
+    RestartAgent,
     SendMessage,
     StartStep,
     StartTask,
+    TerminateAgent,
 )
 
 GUARDED = "vault:read:key"
@@ -172,3 +174,12 @@ def test_what_was_spent_is_recorded_though_it_was_too_much(world):
     cheap = world.step(task, estimate=Amounts(money=1))
     assert world.refused(StartStep(cheap)).details["available"] == -20
     world.do(world.finish(world.step(task)))
+
+
+def test_a_restart_does_not_make_unread_what_was_read(world, root, agent, task):
+    careful = world.claims(agent, untainted=(f"agent:message:{root}",))
+    world.do(world.finish(world.step(task), taint=("web:a",)))
+    world.do(TerminateAgent(agent, ""))
+    world.do(RestartAgent(agent, ""))
+    assert world.state.task(task).taint == ("web:a",)
+    assert world.refused(SendMessage(root, msgspec.Raw(b"1")), careful).code == "kernel.tainted"

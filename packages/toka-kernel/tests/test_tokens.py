@@ -60,3 +60,13 @@ def test_expired_tokens_are_forgotten_in_time(world):
         world.now += NANOSECONDS
     assert len(world.state.tokens) <= 64
     assert world.replayed() == world.state
+
+
+def test_expired_tokens_are_looked_for_only_when_there_are_twice_as_many(world):
+    looked_at = []
+    for _ in range(300):
+        before = world.state.sweep
+        world.do(TerminateAgent(world.root(), ""), world.claims("ada", "agent:control:**"))
+        if world.state.sweep != before:
+            looked_at.append(len(world.state.tokens))
+    assert looked_at == [64, 128, 256]

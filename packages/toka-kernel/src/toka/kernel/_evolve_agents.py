@@ -86,9 +86,7 @@ def agent_restarted(state: KernelState, event: KernelEvent, body: AgentRestarted
     """Open the agent's account again; what it had spent before stays its parent's expense."""
     family = family_of(state, event)
     agent = worked(agent_of_event(family, event), "restart")
-    agent = attrs.evolve(
-        agent, since=event.time, cause=event.id, tainted=False, account=Account(body.budget)
-    )
+    agent = attrs.evolve(agent, since=event.time, cause=event.id, account=Account(body.budget))
     family = with_agent(family, event, agent)
     return with_family(state, event, _adopt(family, event, body.budget))
 

@@ -64,7 +64,7 @@ class AgentState:
     children: int = 0
     """Children that live."""
     tainted: bool = False
-    """One of its tasks has read something from outside, in this life."""
+    """One of its tasks has read something from outside; a restart does not make that unread."""
     reservations: tuple[EntityId, ...] = ()
     mailbox: Table[str, Mail] = EMPTY_TABLE
     next_mail: int = 0
