@@ -88,19 +88,7 @@ KINDS: Final[tuple[str, ...]] = tuple(sorted(body.kind for body in BODIES))
 UPCASTS: Final[Mapping[str, Upcast]] = {}
 """From the kinds of older versions; none is old yet."""
 
-_BODY_OF: Final[Mapping[str, type[Body]]] = {body.kind: body for body in BODIES}
-
-
-class _Codecs(dict[str, Codec[Body]]):
-    """Codecs by kind, each made when it is needed first: all at once take 10 ms of an import."""
-
-    def __missing__(self, kind: str) -> Codec[Body]:
-        codec: Codec[Body] = Codec(_BODY_OF[kind])
-        self[kind] = codec
-        return codec
-
-
-_CODECS: Final = _Codecs()
+_CODECS: Final[dict[str, Codec[Body]]] = {body.kind: Codec(body) for body in BODIES}
 
 
 def encode_body(body: Body) -> bytes:
@@ -127,14 +115,15 @@ def decode_body(kind: str, data: bytes, upcasts: Mapping[str, Upcast] = UPCASTS)
     """
     while kind in upcasts:
         kind, data = upcasts[kind](data)
-    if kind not in _BODY_OF:
+    codec = _CODECS.get(kind)
+    if codec is None:
         raise UnknownKindError(
             f"No event of kind {kind[:80]!r} is known to this version.",
             hint="It was written by a newer version, or by something else.",
             details={"kind": kind[:256]},
         )
     try:
-        return _CODECS[kind].decode(data)
+        return codec.decode(data)
     except CanonicalEncodingError as error:
         raise UnknownKindError(
             f"The event's bytes are not of kind {kind}: {error.message}",
