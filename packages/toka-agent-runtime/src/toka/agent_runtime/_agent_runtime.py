@@ -18,7 +18,7 @@ from toka.agent_runtime._failures import failure_of, is_final
 from toka.agent_runtime._journal import Journal
 from toka.agent_runtime._model_run import ModelProgram, offered_tools, run_model
 from toka.agent_runtime._options import DEFAULT_OPTIONS, TaskOptions
-from toka.agent_runtime._outcome import TaskOutcome
+from toka.agent_runtime._outcome import TaskOutcome, recorded_outcome
 from toka.agent_runtime._playbook import Playbook
 from toka.agent_runtime._playbook_run import run_playbook
 from toka.agent_runtime._run import Run
@@ -93,6 +93,8 @@ class AgentRuntime:
     ) -> TaskOutcome:
         """Run a task to its end, with every attempt that it is allowed, or go on with it.
 
+        A task that has ended is not run again; how it ended is read from the log.
+
         Cancelling this gives the task back, so that it can be gone on with at once.
 
         Args:
@@ -112,7 +114,12 @@ class AgentRuntime:
 
         """
         while True:
-            session, admitted = await self._start(task, token, on_event)
+            try:
+                session, admitted = await self._start(task, token, on_event)
+            except Rejected as rejected:
+                if rejected.code != "kernel.wrong_state":
+                    raise
+                return await self._ended(task, rejected)
             run = await self._prepare(session, admitted, variables, options)
             outcome = await self._attempt(run, program)
             if isinstance(outcome, TaskOutcome):
@@ -137,6 +144,14 @@ class AgentRuntime:
         )
         admitted = self.runtime.state.tokens[receipt.events[-1].token]
         return session, PermissionSet.parse((*admitted.permissions, *admitted.untainted))
+
+    async def _ended(self, task: TaskId, rejected: Rejected) -> TaskOutcome:
+        """Return how a task ended that cannot be started for that reason."""
+        events = self.runtime.read_stream(agent_of(task))
+        outcome = await recorded_outcome(events, task)
+        if outcome is None:
+            raise rejected
+        return outcome
 
     async def _prepare(
         self,

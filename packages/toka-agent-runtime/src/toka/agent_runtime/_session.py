@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Final, NoReturn, TypeVar, cast
 import anyio
 import attrs
 
-from toka.agent_runtime._outcome import TaskOutcome
+from toka.agent_runtime._outcome import cancelled, released
 from toka.runtime import Rejected
-from toka.types import NANOSECONDS, Failure, Message, ReleaseTask, RenewLease, TokaError, agent_of
+from toka.types import NANOSECONDS, Message, ReleaseTask, RenewLease, TokaError, agent_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
+    from toka.agent_runtime._outcome import TaskOutcome
     from toka.kernel import KernelEvent, KernelState
     from toka.runtime import Logged, Receipt, Runtime
     from toka.types import AgentId, Clock, Operation, TaskId
@@ -109,7 +110,7 @@ class Session:
         self.scope.cancel()
 
     async def _give_up(self, rejected: Rejected) -> NoReturn:
-        self.stop(self._ended() or _released(rejected.message))
+        self.stop(self._ended() or released(rejected.message))
         await anyio.sleep_forever()
         raise AssertionError  # the scope is cancelled, so nobody comes here
 
@@ -121,12 +122,12 @@ class Session:
         state = self.runtime.state
         agent, task = state.agent(self.agent), state.task(self.task)
         if agent is None or agent.ended:
-            return _cancelled(f"Agent {self.agent} has ended.")
+            return cancelled(f"Agent {self.agent} has ended.")
         if task is None or task.phase == "cancelled":
-            return _cancelled(f"Task {self.task} was cancelled.")
+            return cancelled(f"Task {self.task} was cancelled.")
         if task.fence != self.fence or task.lease is None:
             holder = "nobody" if task.lease is None else task.lease.holder
-            return _released(f"The lease was lost to {holder}.")
+            return released(f"The lease was lost to {holder}.")
         return None
 
     async def keep_lease(self) -> None:
@@ -184,11 +185,3 @@ class Session:
         while (left := deadline - self.clock.now()) > 0:
             await self.clock.sleep(left)
         scope.cancel()
-
-
-def _released(reason: str) -> TaskOutcome:
-    return TaskOutcome("released", failure=Failure("agent.task_released", reason))
-
-
-def _cancelled(reason: str) -> TaskOutcome:
-    return TaskOutcome("cancelled", failure=Failure("agent.task_cancelled", reason))
