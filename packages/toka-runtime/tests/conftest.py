@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
+
 from toka.auth import Authenticator
 from toka.capability.core import Claims
 from toka.capability.jwt_hs256 import Hs256Key, JwtHs256Issuer, JwtHs256Validator

@@ -1,8 +1,9 @@
 import attrs
 import pytest
+
 from toka.kernel import Kernel
 from toka.runtime import LogDamaged, open_runtime, replay
-from toka.store.core import Snapshot
+from toka.store.core import NewEvent, Snapshot
 from toka.types import Message, ScheduleTask, SpawnAgent, TaskSpec, root_agent
 
 pytestmark = pytest.mark.anyio
@@ -56,21 +57,17 @@ async def test_a_snapshot_that_lies_is_named(opener, store, desk) -> None:
         await replay(Kernel(), store, verify=True)
 
 
+_FORGED = "01JD3X8ZK5Q6T7V8W9XAYBZCDE"
+
+
 async def test_an_event_under_a_token_that_was_never_admitted_is_named(opener, store, desk) -> None:
     async with opener() as runtime:
         await _work(runtime, desk)
-    events = [event async for event in store.read()]
-    forged = attrs.evolve(runtime_event(events[-1]), token="01JD3X8ZK5Q6T7V8W9XAYBZCDE")
-    await store.append([forged])
+    last = [event async for event in store.read()][-1]
+    fields = {name: getattr(last, name) for name in attrs.fields_dict(NewEvent)}
+    await store.append([NewEvent(**{**fields, "id": _FORGED, "token": _FORGED})])
     with pytest.raises(LogDamaged, match="never admitted"):
         await replay(Kernel(), store, verify=True)
-
-
-def runtime_event(event):
-    from toka.store.core import NewEvent
-
-    fields = {name: getattr(event, name) for name in attrs.fields_dict(NewEvent)}
-    return NewEvent(**{**fields, "id": "01JD3X8ZK5Q6T7V8W9XAYBZCDE"})
 
 
 async def test_replay_tells_how_far_it_is(opener, store, desk) -> None:

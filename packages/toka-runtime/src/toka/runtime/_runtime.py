@@ -150,6 +150,7 @@ class Runtime:
         Raises:
             AuthenticationError: The token is not good.
             Rejected: The kernel refused; nothing was changed.
+            CanonicalEncodingError: A text is not in normalisation form C; nothing was changed.
             Overloaded: Too many submissions wait.
             LogFailed: The log could not be written; the decision is not acknowledged.
             RuntimeClosed: The runtime was closed.
@@ -204,13 +205,14 @@ class Runtime:
     async def _commit(
         self, events: tuple[KernelEvent, ...], state: KernelState, tag: str = ""
     ) -> Receipt:
+        # Encoded first: text that has no canonical form is found here, while nothing has changed.
+        batch = [to_store(event) for event in events]
+        if tag:
+            batch[0] = attrs.evolve(batch[0], tags=(tag,))
         commit = _Commit(self._next + 1, events, state)
         self._commits.append(commit)
         self._decided = state
         self._next += len(events)
-        batch = [to_store(event) for event in events]
-        if tag:
-            batch[0] = attrs.evolve(batch[0], tags=(tag,))
         # Shielded because the append happens whatever becomes of the caller, and `state` must
         # follow it.
         with anyio.CancelScope(shield=True):
