@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
     from typing import Self
@@ -104,7 +104,7 @@ class EventStore(Protocol):
         kinds: str | tuple[str, ...] = "",
         intent: str = "",
         backward: bool = False,
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """Iterate over the log as it is when each page is read.
 
         Args:
@@ -147,7 +147,7 @@ class EventStore(Protocol):
         after_version: int = 0,
         limit: int | None = None,
         backward: bool = False,
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """Iterate over one stream by version, as `read` does over the log by position.
 
         Raises:
@@ -218,7 +218,7 @@ class EventStore(Protocol):
         """
         ...
 
-    def subscribe(self, after: int = 0) -> AsyncIterator[Event]:
+    def subscribe(self, after: int = 0) -> AsyncGenerator[Event, None]:
         """Iterate over every event after a position: those stored, then those to come.
 
         Each comes once, in order, without a gap. The iteration ends when this store is closed.

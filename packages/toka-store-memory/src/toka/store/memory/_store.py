@@ -46,7 +46,7 @@ from toka.store.core import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
     from typing import Self
@@ -259,7 +259,7 @@ class MemoryStore:
         kinds: str | tuple[str, ...] = "",
         intent: str = "",
         backward: bool = False,
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         while limit is None or limit > 0:
             size = _PAGE if limit is None else min(limit, _PAGE)
             page = await self.read_page(after, size, kinds=kinds, intent=intent, backward=backward)
@@ -306,11 +306,12 @@ class MemoryStore:
         after_version: int = 0,
         limit: int | None = None,
         backward: bool = False,
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         step = -1 if backward else 1
         version = after_version + step
-        if backward and not after_version:
-            version = await self.stream_version(stream)
+        if backward:
+            last = await self.stream_version(stream)
+            version = min(version, last) if after_version else last
         while limit is None or limit > 0:
             self._check_open()
             positions = self._streams.get(stream, ())
@@ -358,7 +359,7 @@ class MemoryStore:
         self._check_open()
         return len(self._streams.get(stream, ()))
 
-    async def subscribe(self, after: int = 0) -> AsyncIterator[Event]:
+    async def subscribe(self, after: int = 0) -> AsyncGenerator[Event, None]:
         while not self._closed:
             page = self._events[after : after + _PAGE]
             for event in page:
@@ -398,6 +399,13 @@ class MemoryStore:
             if progress is not None:
                 progress(walked, total)
             await anyio.lowlevel.checkpoint()
+        for name, kept in self._snapshots.items():
+            for snapshot, checksum in kept:
+                if snapshot_checksum(snapshot) != checksum:
+                    what = (
+                        f"the snapshot {name!r} of position {snapshot.position} is not as written"
+                    )
+                    check.problem(None, what)
         return check.report()
 
     async def backup(self, path: str | Path) -> Head:

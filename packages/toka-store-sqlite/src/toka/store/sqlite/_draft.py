@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from toka.store.core import Expected, NewEvent
-    from toka.store.sqlite._reader import Reader, Row
+    from toka.store.sqlite._reader import Reader
+    from toka.store.sqlite._rows import Row
 
 _CACHED: Final = 50_000
 """Entries of a cache, which is emptied when it has more."""

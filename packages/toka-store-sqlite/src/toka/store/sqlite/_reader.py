@@ -1,18 +1,11 @@
-"""Reading: queries, and rows made into events.
-
-No event leaves here whose header does not have its digest. The payload's digest and the link to the
-event before are part of the header and are computed afresh, so a changed byte in any column of a
-row, in the row before, or in a text that the row names, is found by whoever reads it.
-"""
+"""The questions that a store answers, each one or a few queries on one connection."""
 
 from __future__ import annotations
 
 import json
 import logging
 import sys
-from typing import TYPE_CHECKING, Final, TypeAlias
-
-import msgspec
+from typing import TYPE_CHECKING, Final
 
 from toka.store.core import (
     EMPTY,
@@ -23,35 +16,24 @@ from toka.store.core import (
     Snapshot,
     UnknownEvent,
     closure,
-    header_digest,
-    make_event,
     pack_id,
-    payload_digest,
     snapshot_checksum,
-    unpack_id,
 )
+from toka.store.sqlite._rows import DIGEST, RowDecoder
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Iterator, Sequence
 
+    from toka.store.sqlite._rows import Row
     from toka.types import EventId
 
 logger = logging.getLogger(__name__)
-
-Row: TypeAlias = tuple[
-    int, bytes, int, int, int, int, int, int, int, bytes | None, bytes | None, bytes, bytes
-]
 
 PAGE_BYTES: Final = 4 * 1024 * 1024
 """Payload after which a page that may be short ends, so that memory stays flat."""
 
 _HIGHEST: Final = 2**63 - 1
-_TEXTS_KEPT: Final = 100_000
-_ID_BYTES: Final = 16
-
-_DIGEST: Final = 11
-"""The index of the digest in a row."""
 
 _CHAIN: Final = (
     "SELECT position, id, stream, version, kind, time, intent, actor, token, parents, tags,"
@@ -74,28 +56,6 @@ _STREAM_BACKWARD: Final = (
     _LINKED + " WHERE stream = ? AND version < ? ORDER BY version DESC LIMIT ?"
 )
 
-_tags: Final = msgspec.msgpack.Decoder(tuple[str, ...])
-
-
-class Texts(dict[int, str]):
-    """The texts that rows name by number, read when first met."""
-
-    def __init__(self, connection: sqlite3.Connection, location: str) -> None:
-        super().__init__({0: ""})
-        self.connection = connection
-        self._location = location
-
-    def __missing__(self, number: int) -> str:
-        row = self.connection.execute("SELECT value FROM text WHERE id = ?", (number,)).fetchone()
-        if row is None:
-            raise Damaged(self._location, f"text {number} is missing")
-        if len(self) > _TEXTS_KEPT:
-            self.clear()
-            self[0] = ""
-        text: str = row[0]
-        self[number] = text
-        return text
-
 
 class Reader:
     """Answers questions from one connection; belongs to one thread."""
@@ -103,7 +63,7 @@ class Reader:
     def __init__(self, connection: sqlite3.Connection, location: str) -> None:
         self.connection = connection
         self._location = location
-        self._texts = Texts(connection, location)
+        self.decoder = RowDecoder(connection, location)
 
     def head(self) -> Head:
         """Return where the log ends."""
@@ -143,8 +103,8 @@ class Reader:
             position += 1
             if row[0] != position or previous is None:
                 raise Damaged(self._location, "an event is missing", position=position)
-            yield self.event(row, previous)
-            previous = row[_DIGEST]
+            yield self.decoder.event(row, previous)
+            previous = row[DIGEST]
 
     def rows(self, after: int, limit: int) -> list[Row]:
         """Return rows after a position as they stand, for `verify`."""
@@ -285,7 +245,7 @@ class Reader:
             link = row[0] if row[1] > 1 else ORIGIN
             if link is None:
                 raise Damaged(self._location, "an event is missing", position=row[1] - 1)
-            yield self.event(row[1:], link)
+            yield self.decoder.event(row[1:], link)
 
     def snapshot(self, name: str) -> Snapshot | None:
         """Return the newest sound snapshot of a name."""
@@ -312,58 +272,6 @@ class Reader:
     def snapshot_names(self) -> list[str]:
         """Return the names under which there are snapshots."""
         return [name for (name,) in self.connection.execute("SELECT DISTINCT name FROM snapshot")]
-
-    def event(self, row: Row, previous: bytes) -> Event:
-        """Make a row into an event, checked.
-
-        Raises:
-            Damaged: It is not what was written.
-        """
-        event = self.unchecked(row, previous)
-        computed = header_digest(
-            event, event.position, event.version, previous, event.payload_digest
-        )
-        if computed != event.digest:
-            raise Damaged(
-                self._location, "the event is not what was written", position=event.position
-            )
-        return event
-
-    def unchecked(self, row: Row, previous: bytes) -> Event:
-        """Make a row into an event as it stands, for whoever checks more than `event` does.
-
-        Raises:
-            Damaged: The row has no meaning.
-        """
-        position, identifier, stream, version, kind, time = row[:6]
-        intent, actor, token, parents, tags, digest, payload = row[6:]
-        texts = self._texts
-        try:
-            return make_event(
-                unpack_id(identifier),
-                texts[stream],
-                texts[kind],
-                payload,
-                time,
-                _parents(parents) if parents else (),
-                texts[intent],
-                texts[actor],
-                texts[token],
-                _tags.decode(tags) if tags else (),
-                position,
-                version,
-                payload_digest(payload),
-                previous,
-                digest,
-            )
-        except (IndexError, msgspec.MsgspecError, ValueError) as error:
-            raise Damaged(self._location, "the row has no meaning", position=position) from error
-
-
-def _parents(packed: bytes) -> tuple[EventId, ...]:
-    return tuple(
-        unpack_id(packed[start : start + _ID_BYTES]) for start in range(0, len(packed), _ID_BYTES)
-    )
 
 
 def _within(events: Iterable[Event], budget: int) -> Iterator[Event]:

@@ -40,7 +40,7 @@ from toka.store.sqlite._writer import Item, Job, Progress
 from toka.types import NANOSECONDS, SystemClock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -248,7 +248,7 @@ class SqliteStore:
         kinds: str | tuple[str, ...] = "",
         intent: str = "",
         backward: bool = False,
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         while limit is None or limit > 0:
             size = _PAGE if limit is None else min(limit, _PAGE)
             page = await self._page(
@@ -303,7 +303,7 @@ class SqliteStore:
         after_version: int = 0,
         limit: int | None = None,
         backward: bool = False,
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         while limit is None or limit > 0:
             size = _PAGE if limit is None else min(limit, _PAGE)
             ask = functools.partial(
@@ -350,7 +350,7 @@ class SqliteStore:
     async def load_snapshot(self, name: str) -> Snapshot | None:
         return await self._ask(lambda reader: reader.snapshot(name))
 
-    async def subscribe(self, after: int = 0) -> AsyncIterator[Event]:
+    async def subscribe(self, after: int = 0) -> AsyncGenerator[Event, None]:
         while not self._closed:
             if self._writer is not None and after >= self._head.position:
                 await self._commit()

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Final
 
 from toka.store.core import ChainCheck, Damaged, pack_id, snapshot_checksum
 from toka.store.sqlite._files import check_recorded
+from toka.store.sqlite._rows import DIGEST
 from toka.store.sqlite._schema import has_schema
 
 if TYPE_CHECKING:
     from toka.store.core import Event, Head, VerifyReport
-    from toka.store.sqlite._reader import Reader, Row
+    from toka.store.sqlite._reader import Reader
+    from toka.store.sqlite._rows import Row
 
 STEP: Final = 1_000
 """Events of one step."""
@@ -77,9 +79,9 @@ class Verification:
 
     def _walk(self, reader: Reader, row: Row) -> None:
         try:
-            event = reader.unchecked(row, self._check.head.digest)
+            event = reader.decoder.unchecked(row, self._check.head.digest)
         except Damaged as error:
-            self._check.skip(row[0], row[11], str(error.details["what"]))
+            self._check.skip(row[0], row[DIGEST], str(error.details["what"]))
             return
         self._check.add(event)
         if event.parents:
