@@ -1,31 +1,14 @@
-"""Durable steps of agents: how many a second, beside a bare database and others' machinery.
-
-Ours is not here yet. It is a subject like the others (see `workshop.measure`): it runs `steps`
-no-op steps in each of `tasks` tasks at once, durably (SQLite, synchronous FULL), in `scratch()`,
-and returns steps a second. It goes into `ours` below.
-"""
+"""Durable agents: steps, turns, bytes and start, beside a bare database and others' machinery."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from benchmarks import _toka as ours
 from benchmarks import agents_peers as peers
-from workshop.measure import Measure, NotInstalled, at_least
-
-if TYPE_CHECKING:
-    from workshop.measure import Subject
+from workshop.measure import Measure, at_least, at_most
 
 STEPS = 60
 AT_ONCE = 16
-
-
-def ours(steps: int, tasks: int = 1) -> Subject:
-    """Return Toka's own subject."""
-
-    def subject() -> float:
-        raise NotInstalled(f"no subject of ours runs {steps} steps of {tasks} tasks yet")
-
-    return subject
+GROWING_STEPS, GROWTH = 300, 500
 
 
 def measures() -> list[Measure]:
@@ -35,7 +18,7 @@ def measures() -> list[Measure]:
             "durable no-op steps of one task",
             "steps/s",
             {
-                "ours": ours(STEPS),
+                "ours": ours.durable_steps(STEPS),
                 "sqlite3": peers.bare_sqlite(STEPS),
                 "LangGraph": peers.langgraph(STEPS),
             },
@@ -45,7 +28,7 @@ def measures() -> list[Measure]:
             f"durable no-op steps of {AT_ONCE} tasks at once",
             "steps/s",
             {
-                "ours": ours(STEPS, AT_ONCE),
+                "ours": ours.durable_steps(STEPS, AT_ONCE),
                 "LangGraph": peers.langgraph(STEPS, AT_ONCE),
                 "DBOS on SQLite": peers.dbos(STEPS, AT_ONCE),
                 "DBOS on PostgreSQL": peers.dbos_on_postgres(STEPS, AT_ONCE),
@@ -55,5 +38,38 @@ def measures() -> list[Measure]:
                 at_least(8, times="LangGraph"),
                 at_least(10, times="DBOS on PostgreSQL"),
             ],
+        ),
+        Measure(
+            "agent turn at 10 turns",
+            "ms",
+            {"ours": ours.agent_turn(10)},
+            [at_most(2)],
+        ),
+        Measure(
+            "agent turn at 200 turns",
+            "ms",
+            {"ours": ours.agent_turn(200), "ours at 10": ours.agent_turn(10)},
+            [at_most(2), at_most(1.25, times="ours at 10")],
+        ),
+        Measure(
+            "stored for a no-op step",
+            "KB",
+            {"ours": ours.bytes_a_step(1_000)},
+            [at_most(0.5)],
+        ),
+        Measure(
+            f"stored for a list that grows {GROWTH} B a step, {GROWING_STEPS} steps",
+            "MB",
+            {
+                "ours": ours.megabytes(GROWING_STEPS, GROWTH),
+                "half the steps": ours.megabytes(GROWING_STEPS // 2, GROWTH),
+            },
+            [at_most(2.2, times="half the steps")],
+        ),
+        Measure(
+            "import toka.agent_runtime, cold",
+            "s of CPU",
+            {"ours": ours.import_seconds("import toka.agent_runtime")},
+            [at_most(0.35)],
         ),
     ]
