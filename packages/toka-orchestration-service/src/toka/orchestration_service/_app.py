@@ -1,0 +1,113 @@
+"""The application: the table of routes behind authentication, headers and problem documents."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from aiohttp import web
+
+from toka.auth import AuthenticationError
+from toka.orchestration_service._call import MAX_BODY_BYTES, Call
+from toka.orchestration_service._problems import problems
+from toka.orchestration_service._routes import ROUTES
+
+if TYPE_CHECKING:
+    from aiohttp.typedefs import Handler, Middleware
+
+    from toka.capability.core import Claims
+    from toka.orchestration_service._route import Route
+    from toka.orchestration_service._service import Service
+
+_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "Server": "toka",
+    "X-Content-Type-Options": "nosniff",
+}
+_CLAIMS: Final = web.RequestKey("claims", object)
+_SCHEME: Final = "bearer"
+
+
+def create_app(service: Service) -> web.Application:
+    """Return the application of a service that is open. Nothing allows other origins to read it."""
+    app = web.Application(
+        client_max_size=MAX_BODY_BYTES,
+        middlewares=[_metered(service), problems, _authenticated(service)],
+    )
+    app.on_response_prepare.append(_add_headers)
+    for route in ROUTES:
+        app.router.add_route(route.method, route.pattern, _endpoint(service, route))
+    return app
+
+
+async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(_HEADERS)
+
+
+def _metered(service: Service) -> Middleware:
+    @web.middleware
+    async def meter(request: web.Request, handler: Handler) -> web.StreamResponse:
+        began = time.perf_counter()
+        response = await handler(request)
+        resource = request.match_info.route.resource
+        # An address that is not in the table must not become a label: there is no end of them.
+        route = _name_of(resource.canonical) if resource is not None else "other"
+        method = request.method if resource is not None else "other"
+        service.meter.observe(method, route, response.status, time.perf_counter() - began)
+        return response
+
+    return meter
+
+
+def _name_of(canonical: str) -> str:
+    return canonical.partition(":")[0] + "}" if ":" in canonical else canonical
+
+
+def _authenticated(service: Service) -> Middleware:
+    open_paths = frozenset(route.path for route in ROUTES if route.is_open)
+
+    @web.middleware
+    async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
+        # Before it is known whether the address means anything: a stranger learns nothing.
+        if request.path not in open_paths:
+            request[_CLAIMS] = service.authenticator.authenticate(_token_of(request))
+        return await handler(request)
+
+    return authenticate
+
+
+def _token_of(request: web.Request) -> str:
+    """Return the bearer token of a request (RFC 6750, section 2.1).
+
+    Raises:
+        AuthenticationError: There is none, or more than one.
+    """
+    values = request.headers.getall("Authorization", [])
+    scheme, _, token = values[0].partition(" ") if len(values) == 1 else ("", "", "")
+    if scheme.lower() != _SCHEME or not token:
+        raise AuthenticationError
+    return token
+
+
+def _endpoint(service: Service, route: Route) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        token = "" if route.is_open else _token_of(request)
+        claims: Claims | None = request.get(_CLAIMS)
+        call = Call(service, request, token, claims)
+        if route.needs:
+            call.require(route.needs.format(**call.parameters))
+        answer = await route.handler(call)
+        if isinstance(answer, web.StreamResponse):
+            return answer
+        response = web.Response(
+            status=route.status, body=msgspec.json.encode(answer), content_type=route.media
+        )
+        if route.location:
+            response.headers["Location"] = route.location.format(run=getattr(answer, "run", None))
+        return response
+
+    return handle

@@ -1,0 +1,119 @@
+"""Runs that go on: one task for each, all in one group, cancelled together and resumable."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final, cast
+
+import anyio
+import attrs
+
+from toka.orchestration_service._errors import TooMany
+from toka.runtime import LogFailed, RuntimeClosed
+from toka.types import TokaError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from anyio.abc import TaskGroup, TaskStatus
+
+    from toka.orchestration import Orchestrator
+    from toka.types import AgentId
+
+logger = logging.getLogger(__name__)
+
+MAX_AT_ONCE: Final = 64
+"""Runs that go on at the same time; the rest wait."""
+MAX_UNFINISHED: Final = 1_000
+"""Runs that go on or wait; further ones are refused."""
+
+
+@attrs.frozen
+class Stopped:
+    """Why nothing goes on with a run that has not ended."""
+
+    run: AgentId
+    reason: str
+
+
+class Executions:
+    """Executes runs until it is cancelled, which leaves them resumable."""
+
+    def __init__(self, orchestrator: Orchestrator) -> None:
+        self._orchestrator = orchestrator
+        self._limiter = anyio.CapacityLimiter(MAX_AT_ONCE)
+        self._active: set[AgentId] = set()
+        self._stopped: dict[AgentId, Stopped] = {}
+        self._group: TaskGroup | None = None
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Go on with every unfinished run, and with those that are begun from now on.
+
+        Raises:
+            LogFailed: The log cannot be written; nothing can go on.
+        """
+        async with anyio.create_task_group() as group:
+            self._group = group
+            for run in self._orchestrator.unfinished():
+                self.start(run)
+            task_status.started()
+            await anyio.sleep_forever()
+
+    def start(self, run: AgentId) -> None:
+        """Go on with a run, unless that is happening."""
+        if run in self._active or self._group is None:
+            return
+        self._active.add(run)
+        self._stopped.pop(run, None)
+        self._group.start_soon(self._execute, run, name=f"run {run}")
+
+    def require_room(self) -> None:
+        """Refuse to begin one run too many.
+
+        Raises:
+            TooMany: As many are unfinished as are accepted.
+        """
+        if len(self._active) >= MAX_UNFINISHED:
+            raise TooMany(
+                f"{MAX_UNFINISHED} runs are unfinished, the most that are accepted.",
+                hint="Wait for one to end, or cancel one.",
+            )
+
+    @property
+    def active(self) -> frozenset[AgentId]:
+        """The runs that go on now."""
+        return frozenset(self._active)
+
+    @property
+    def stopped(self) -> Stopped | None:
+        """The run that stopped last without having ended, if any did."""
+        return next(reversed(self._stopped.values()), None)
+
+    async def _execute(self, run: AgentId) -> None:
+        try:
+            async with self._limiter:
+                result = await self._orchestrator.execute(run)
+            logger.info("run %s is %s", run, result.state)
+        except Exception as error:
+            # The outermost loop of a run: its fault must not end the other runs.
+            cause = next(_leaves(error))
+            if isinstance(cause, LogFailed):
+                raise
+            if not isinstance(cause, RuntimeClosed):
+                logger.exception("run %s stopped before its end", run)
+                self._stopped[run] = Stopped(run, _reason(cause))
+        finally:
+            self._active.discard(run)
+
+
+def _reason(error: BaseException) -> str:
+    """Return what may be told: the text of an error that is no `TokaError` may hold anything."""
+    return str(error) if isinstance(error, TokaError) else f"unexpected {type(error).__name__}"
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in cast("BaseExceptionGroup[BaseException]", error).exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error

@@ -1,0 +1,101 @@
+"""What stands behind the HTTP face: the engine, the picture of the log, and runs that go on."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import attrs
+
+from toka.orchestration_service._executions import Executions
+from toka.orchestration_service._meter import Meter
+from toka.orchestration_service._projection import Projection
+from toka.types import NANOSECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from toka.auth import Authenticator
+    from toka.orchestration import Orchestrator
+    from toka.runtime import Runtime
+
+
+@attrs.frozen
+class Settings:
+    """Where a service works, and how."""
+
+    data_dir: Path
+    """Runs keep what they make here."""
+    workspace: Path = attrs.field(factory=Path.cwd)
+    """What paths of specifications and inputs are relative to; none outside it is read."""
+    keep_alive: float = 15.0
+    """Seconds between signs of life on a stream of events; its token is checked again then."""
+
+
+class Service:
+    """A service that runs. Use `open_service` to get one.
+
+    Attributes:
+        orchestrator: The engine.
+        authenticator: Decides which tokens are good.
+        settings: Where it works.
+        projection: What reads are served from.
+        executions: The runs that go on.
+        meter: Counts requests.
+        closing: Set when streams are to end.
+        version: Of this distribution.
+    """
+
+    def __init__(
+        self, orchestrator: Orchestrator, authenticator: Authenticator, settings: Settings
+    ) -> None:
+        self.orchestrator = orchestrator
+        self.authenticator = authenticator
+        self.settings = settings
+        self.projection = Projection(orchestrator.runtime)
+        self.executions = Executions(orchestrator)
+        self.meter = Meter()
+        self.closing = anyio.Event()
+        self.version = version("toka-orchestration-service")
+        self._began = self.runtime.clock.monotonic()
+
+    @property
+    def runtime(self) -> Runtime:
+        """The host of the kernel."""
+        return self.orchestrator.runtime
+
+    @property
+    def uptime(self) -> float:
+        """Seconds since the service was opened."""
+        return (self.runtime.clock.monotonic() - self._began) / NANOSECONDS
+
+
+@asynccontextmanager
+async def open_service(
+    orchestrator: Orchestrator, authenticator: Authenticator, settings: Settings
+) -> AsyncGenerator[Service, None]:
+    """Go on with every unfinished run, and follow the log, until the block is left.
+
+    Leaving cancels what runs, which gives its tasks back: the runs can be gone on with at once.
+
+    Args:
+        orchestrator: The engine, on a runtime that this process hosts.
+        authenticator: Decides which tokens are good.
+        settings: Where the service works.
+
+    Raises:
+        LogFailed: The log could not be written while the block ran.
+        StoreError: The log could not be read while the block ran.
+    """
+    service = Service(orchestrator, authenticator, settings)
+    async with anyio.create_task_group() as group:
+        await group.start(service.executions.run)
+        group.start_soon(service.projection.follow, name="projection")
+        try:
+            yield service
+        finally:
+            service.closing.set()
+            group.cancel_scope.cancel()
