@@ -1,15 +1,17 @@
 """Decide which agents run, when and where: specs, dependencies, workstreams and supervision."""
 
-from toka.orchestration._agent_life import Interrupted
 from toka.orchestration._definition import define_run, permissions_of
 from toka.orchestration._engine import Orchestrator
 from toka.orchestration._errors import (
     MAX_REPORTED_ERRORS,
+    ArtifactsUnusable,
     DependencyCycleError,
     DuplicateNameError,
     MissingKeyError,
     OrchestrationError,
+    RunBusy,
     SeveralSpecErrors,
+    SpecChanged,
     SpecError,
     SpecExpressionError,
     SpecFileError,
@@ -18,10 +20,11 @@ from toka.orchestration._errors import (
     SpecSyntaxError,
     UnknownDependencyError,
     UnknownKeyError,
+    UnknownRun,
 )
 from toka.orchestration._grants import VAULT, TokenDesk
 from toka.orchestration._graph import Plan
-from toka.orchestration._history import UnknownRun, check_run_id, find_run, load_run, result_of
+from toka.orchestration._history import check_run_id, find_run, load_run, result_of
 from toka.orchestration._inputs import resolve_inputs
 from toka.orchestration._permissions import Granted, resolve_permissions
 from toka.orchestration._place import Place, SpecWarning
@@ -32,7 +35,6 @@ from toka.orchestration._run import (
     ObjectiveResult,
     RunDefinition,
     RunResult,
-    SpecChanged,
     require_unchanged,
 )
 from toka.orchestration._spec_set import SpecSet, SpecSettings, load_specs, parse_specs
@@ -45,11 +47,11 @@ __all__ = [
     "AgentResult",
     "AgentView",
     "ApprovalView",
+    "ArtifactsUnusable",
     "DependencyCycleError",
     "DuplicateNameError",
     "Granted",
     "Impossible",
-    "Interrupted",
     "MissingKeyError",
     "ObjectiveResult",
     "OrchestrationError",
@@ -57,6 +59,7 @@ __all__ = [
     "Place",
     "Plan",
     "Ready",
+    "RunBusy",
     "RunDefinition",
     "RunResult",
     "RunView",

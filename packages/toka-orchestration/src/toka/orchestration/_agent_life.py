@@ -2,24 +2,27 @@
 
 Every part asks the log first what has happened already, so a life can be taken up anywhere: after
 a crash nothing is spawned, scheduled or run twice.
+
+A restart does again what the kernel has kept: tasks that failed, and those that ended with the
+agent. An agent that is begun again after it has completed has none of these; it gets its tasks
+anew, numbered on, as another round.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import anyio
 import msgspec
 
-from toka.orchestration._errors import OrchestrationError
 from toka.orchestration._history import Verdict
 from toka.orchestration._objectives import judge
 from toka.orchestration._plan import active_tasks, plan_tasks
 from toka.orchestration._ready import ready
-from toka.orchestration._supervision import Supervisor
+from toka.orchestration._supervision import begins_again
+from toka.orchestration._time import ends_by
+from toka.runtime import Rejected
 from toka.types import (
     NANOSECONDS,
-    CancelTask,
     Failure,
     FinishAgent,
     RestartAgent,
@@ -32,88 +35,119 @@ from toka.types import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from toka.agent_runtime import TaskOutcome
     from toka.orchestration._conductor import Conductor
+    from toka.orchestration._run import ObjectiveResult
     from toka.orchestration._view import AgentView
-    from toka.types import AgentSpec, Json, TaskDefinition
+    from toka.types import AgentSpec, Json
 
 TIMED_OUT = "orchestration.agent_timed_out"
+SPAWN_TIMED_OUT = "orchestration.spawn_timed_out"
 TASKS_FAILED = "orchestration.tasks_failed"
 DEPENDENCY_FAILED = "orchestration.dependency_failed"
 
 
-class Interrupted(OrchestrationError):
-    """A task was given back unfinished, for somebody else or for later."""
-
-    default_code = "orchestration.interrupted"
-
-
 class AgentLife:
-    """Drives one agent of a run until it has ended.
+    """Drives one agent of a run until it has ended for good.
 
     Attributes:
         agent: The agent's path.
         spec: Its specification.
         results: What its tasks returned, by task id.
+        refusal: Why it could not be spawned, if it could not.
     """
 
     def __init__(self, conductor: Conductor, spec: AgentSpec, view: AgentView | None) -> None:
         self.agent = child_agent(conductor.run, spec.name)
         self.spec = spec
         self.results: dict[str, Json] = {}
-        self._failures: dict[str, Failure] = {}
+        self.refusal: Failure | None = None
         self._conductor = conductor
         self._tasks = active_tasks(spec, conductor.inputs)
         self._plan = plan_tasks(self._tasks)
-        self._numbers = {task.id: number for number, task in enumerate(self._tasks)}
-        self._supervisor = Supervisor(spec.restart, tuple(view.restarts) if view else ())
-        self._began = view.started if view else None
-        self._take_up(view)
+        self._failures: dict[str, Failure] = {}
+        self._objectives: tuple[ObjectiveResult, ...] = ()
+        self._began: int | None = None
+        self._ended = 0
+        self._restarts: list[int] = []
+        self._rounds = 0
+        self._is_hopeless = False
+        if view is not None:
+            self._take_up(view)
 
-    def _take_up(self, view: AgentView | None) -> None:
-        for number, task in view.tasks.items() if view else ():
-            name = self._tasks[number].id
+    def _take_up(self, view: AgentView) -> None:
+        self._began, self._ended = view.started, view.ended or 0
+        self._restarts, self._rounds = list(view.restarts), view.rounds
+        self._is_hopeless = view.code in (DEPENDENCY_FAILED, SPAWN_TIMED_OUT)
+        self._objectives = Verdict.decode(view.result).objectives
+        for name, number in self._numbers().items():
+            task = view.tasks.get(number)
+            if task is None:
+                continue
             if task.phase == "completed":
                 self.results[name] = msgspec.json.decode(task.result or b"null")
             elif task.phase in ("failed", "cancelled"):
                 self._failures[name] = Failure(TASKS_FAILED, task.reason)
 
     @property
-    def ended(self) -> bool:
-        """Whether the agent's life is over; that of one never spawned is not."""
-        state = self._conductor.state_of(self.agent)
-        return state is not None and state.ended
+    def is_over(self) -> bool:
+        """Whether the agent has ended, and is not to be begun again."""
+        return self.refusal is not None or (
+            self._phase in ("completed", "failed", "terminated") and not self._begins_again()
+        )
 
     @property
     def completed(self) -> bool:
         """Whether the agent ended well."""
+        return self._phase == "completed"
+
+    @property
+    def met(self) -> bool:
+        """Whether it completed and met all its objectives."""
+        return self.completed and all(each.met for each in self._objectives)
+
+    @property
+    def _phase(self) -> str:
         state = self._conductor.state_of(self.agent)
-        return state is not None and state.phase == "completed"
+        return "" if state is None else state.phase
 
     async def spawn(self) -> None:
         """Create the agent and its tasks, as far as the log does not have them.
 
-        Raises:
-            Rejected: The run may not spawn it.
-            TimeoutError: It was not on disk in time.
+        If that cannot be, or takes too long, the agent has failed, and the others go on.
         """
-        with anyio.fail_after(self._conductor.definition.spawn_timeout / NANOSECONDS):
-            if self._conductor.state_of(self.agent) is None:
-                await self._conductor.spawn(self.spec)
-            known = self._conductor.state_of(self.agent)
-            if known is None or known.ended:
+        clock, limit = self._conductor.clock, self._conductor.definition.spawn_timeout
+        try:
+            if await ends_by(clock, clock.now() + limit, self._spawn):
                 return
-            for number, task in list(enumerate(self._tasks))[known.next_task :]:
-                spec = TaskSpec(task.description, task.priority)
-                key = f"{self.agent}:schedule:{number}"
-                await self._conductor.submit(ScheduleTask(self.agent, spec), key)
+        except Rejected as rejected:
+            self.refusal = Failure(rejected.code, f"It could not be spawned: {rejected.message}")
+        else:
+            text = f"It was not spawned within {limit / NANOSECONDS:g} s."
+            self.refusal = Failure(SPAWN_TIMED_OUT, text)
+        if self._phase:
+            await self._finish(self.refusal, {})
+
+    async def _spawn(self) -> None:
+        if not self._phase:
+            await self._conductor.spawn(self.spec)
+        await self._schedule()
+
+    async def _schedule(self) -> None:
+        """Schedule what this round still lacks."""
+        state, first = self._conductor.state_of(self.agent), self._rounds * len(self._tasks)
+        if state is None or state.ended:
+            return
+        for number in range(state.next_task, first + len(self._tasks)):
+            task = self._tasks[number - first]
+            operation = ScheduleTask(self.agent, TaskSpec(task.description, task.priority))
+            await self._conductor.submit(operation, f"{self.agent}:schedule:{number}")
 
     async def give_up(self, reason: str) -> None:
-        """End an agent that cannot be run because of another one.
-
-        Raises:
-            Rejected: The agent was ended by somebody else meanwhile.
-        """
-        await self._finish(Failure(DEPENDENCY_FAILED, reason), {})
+        """End an agent that cannot be run because of another one."""
+        self._is_hopeless = True
+        if self._phase:
+            await self._finish(Failure(DEPENDENCY_FAILED, reason), {})
 
     async def live(self, others: Mapping[str, Json]) -> None:
         """Run the tasks, with restarts as specified, and end the agent.
@@ -124,54 +158,83 @@ class AgentLife:
         Raises:
             Rejected: The agent was ended by somebody else.
             StepDiffers: The program is not the one that the run began with.
+            EntryInvalid: Code of a half-done task cannot be loaded any more.
         """
-        while True:
-            failure = await self._run_in_time(others)
-            await self._finish(failure, others)
-            failed, now = failure is not None, self._conductor.clock.now()
-            if not self._supervisor.restarts_after(failed=failed, now=now):
-                return
-            reason = failure.message if failure else "It completed, and it is to go on always."
-            await self._conductor.submit(RestartAgent(self.agent, reason))
-            self._failures.clear()
-            self._began = None
+        while not self.is_over:
+            if not self._begins_again() or await self._restart():
+                failure = await self._run_in_time(others)
+                await self._finish(failure, others)
+
+    def _begins_again(self) -> bool:
+        if self._is_hopeless or self._phase not in ("completed", "failed"):
+            return False
+        failed = self._phase == "failed"
+        if failed and not self._conductor.tasks_of(self.agent):
+            return False
+        return begins_again(self.spec.restart, self._restarts, failed=failed, ended=self._ended)
+
+    async def _restart(self) -> bool:
+        """Begin again, and return whether that was allowed: its budget may be used up."""
+        anew = self._phase == "completed"
+        again = "begin again" if anew else "try again"
+        reason = f"Its policy is to {again} (restart {len(self._restarts) + 1})."
+        try:
+            receipt = await self._conductor.submit(RestartAgent(self.agent, reason))
+        except Rejected:
+            self._is_hopeless = True
+            return False
+        self._restarts.append(receipt.events[0].time)
+        self._began = None
+        if anew:
+            self._rounds += 1
+            self.results.clear()
+            await self._schedule()
+        kept = self._conductor.tasks_of(self.agent)
+        for name, number in self._numbers().items():
+            if task_id(self.agent, number) in kept:
+                self._failures.pop(name, None)
+        return True
 
     async def _run_in_time(self, others: Mapping[str, Json]) -> Failure | None:
-        limit = self.spec.security.resource_limits.timeout
-        if limit is None:
-            return await self._run_tasks(others)
-        now = self._conductor.clock.now()
-        self._began = self._began if self._began is not None else now
-        remaining = max(0, self._began + limit - now)
-        with anyio.move_on_after(remaining / NANOSECONDS):
-            return await self._run_tasks(others)
-        return Failure(TIMED_OUT, f"It did not end within {limit / NANOSECONDS:g} s.")
+        clock, limit = self._conductor.clock, self.spec.security.resource_limits.timeout
+        self._began = clock.now() if self._began is None else self._began
+        deadline = None if limit is None else self._began + limit
+        if await ends_by(clock, deadline, lambda: self._run_tasks(others)):
+            return self._failure()
+        return Failure(TIMED_OUT, f"It did not end within {(limit or 0) / NANOSECONDS:g} s.")
 
-    async def _run_tasks(self, others: Mapping[str, Json]) -> Failure | None:
+    async def _run_tasks(self, others: Mapping[str, Json]) -> None:
         while True:
+            # What waits for a failed task ends with the agent, and with it may be revived.
             following = ready(self._plan, self.results, self._failures, (), limit=1)
-            for impossible in following.impossible:
-                await self._cancel(impossible.name, impossible.reason)
             if following.is_over:
-                return self._failure()
+                return
             for name in following.start:
-                await self._run_task(self._tasks[self._numbers[name]], others)
+                outcome = await self._run_task(name, self._variables(others))
+                if outcome.failure is None:
+                    self.results[name] = outcome.result
+                else:
+                    self._failures[name] = outcome.failure
 
-    async def _cancel(self, name: str, reason: str) -> None:
-        task = task_id(self.agent, self._numbers[name])
-        await self._conductor.submit(CancelTask(task, reason))
-        self._failures[name] = Failure(DEPENDENCY_FAILED, reason)
+    async def _run_task(self, name: str, variables: dict[str, Json]) -> TaskOutcome:
+        task = next(task for task in self._tasks if task.id == name)
+        identifier = task_id(self.agent, self._numbers()[name])
+        while True:
+            await self._conductor.until_active(self.agent)
+            try:
+                outcome = await self._conductor.run_task(self.spec, task, identifier, variables)
+            except Rejected:
+                if not self._conductor.is_paused(self.agent):
+                    raise
+            else:
+                # A task that was given back is gone on with: its agent was suspended under it.
+                # If another holder has taken it, starting it is refused with that one's name.
+                if outcome.status != "released":
+                    return outcome
 
-    async def _run_task(self, task: TaskDefinition, others: Mapping[str, Json]) -> None:
-        identifier = task_id(self.agent, self._numbers[task.id])
-        variables = self._variables(others)
-        outcome = await self._conductor.run_task(self.spec, task, identifier, variables)
-        if outcome.status == "released":
-            raise Interrupted(outcome.failure.message if outcome.failure else "It was given back.")
-        if outcome.failure is None:
-            self.results[task.id] = outcome.result
-        else:
-            self._failures[task.id] = outcome.failure
+    def _numbers(self) -> dict[str, int]:
+        first = self._rounds * len(self._tasks)
+        return {task.id: first + index for index, task in enumerate(self._tasks)}
 
     def _variables(self, others: Mapping[str, Json]) -> dict[str, Json]:
         """Return what expressions and code can see; own results stand beside those of others."""
@@ -188,5 +251,7 @@ class AgentLife:
 
     async def _finish(self, failure: Failure | None, others: Mapping[str, Json]) -> None:
         unfinished = failure.message if failure else ""
-        verdict = Verdict(judge(self.spec.objectives, self._variables(others), unfinished))
-        await self._conductor.submit(FinishAgent(self.agent, failure, verdict.encode()))
+        self._objectives = judge(self.spec.objectives, self._variables(others), unfinished)
+        finish = FinishAgent(self.agent, failure, Verdict(self._objectives).encode())
+        receipt = await self._conductor.finish(finish)
+        self._ended = receipt.events[-1].time

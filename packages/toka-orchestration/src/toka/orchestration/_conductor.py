@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NoReturn, cast
 
 import attrs
 import msgspec
 
+from toka.agent_runtime import NO_RETRY, Code
 from toka.orchestration._definition import permissions_of_agent_spec, run_variables
+from toka.orchestration._errors import UnknownRun
 from toka.orchestration._grants import permissions_of_agent, permissions_of_family
-from toka.orchestration._history import UnknownRun
 from toka.orchestration._programs import options_of, program_of
-from toka.types import Message, SpawnAgent, agent_of
+from toka.orchestration._time import wait_until
+from toka.runtime import Rejected
+from toka.types import Message, SpawnAgent, TokaError, agent_of, child_agent
 
 if TYPE_CHECKING:
-    from toka.agent_runtime import AgentRuntime, TaskOutcome
-    from toka.kernel import AgentState
+    from collections.abc import AsyncGenerator
+
+    from toka.agent_runtime import AgentRuntime, Program, TaskContext, TaskOptions, TaskOutcome
+    from toka.kernel import AgentState, TaskState
     from toka.orchestration._grants import TokenDesk
     from toka.orchestration._run import RunDefinition
-    from toka.runtime import Receipt, Runtime
-    from toka.types import AgentId, AgentSpec, Clock, Json, Operation, TaskDefinition, TaskId
+    from toka.runtime import Logged, Receipt, Runtime
+    from toka.types import (
+        AgentId,
+        AgentSpec,
+        Clock,
+        FinishAgent,
+        Json,
+        Operation,
+        TaskDefinition,
+        TaskId,
+    )
+
+_MESSAGE: Final = 4_000
 
 
 class Conductor:
@@ -55,9 +72,35 @@ class Conductor:
         """The clock of the host."""
         return self._runtime.clock
 
+    @property
+    def lives(self) -> bool:
+        """Whether the run has not ended."""
+        return self.state_of(self.run) is not None
+
     def state_of(self, agent: AgentId) -> AgentState | None:
         """Return what the kernel knows of an agent."""
         return self._runtime.state.agent(agent)
+
+    def tasks_of(self, agent: AgentId) -> dict[TaskId, TaskState]:
+        """Return the tasks of an agent that the kernel keeps: those that a restart does again."""
+        return self._runtime.state.tasks(agent)
+
+    def is_paused(self, agent: AgentId) -> bool:
+        """Return whether the agent, or the whole run, is suspended."""
+        states = (self.state_of(agent), self.state_of(self.run))
+        return any(state is not None and state.phase == "suspended" for state in states)
+
+    async def until_active(self, agent: AgentId) -> None:
+        """Wait while the agent, or the whole run, is suspended."""
+        if not self.is_paused(agent):
+            return
+        events = cast(
+            "AsyncGenerator[Logged, None]", self._runtime.subscribe(self._runtime.position)
+        )
+        async with aclosing(events):
+            async for _ in events:
+                if not self.is_paused(agent):
+                    return
 
     async def submit(self, operation: Operation, key: str = "") -> Receipt:
         """Do something in the run's name.
@@ -79,6 +122,24 @@ class Conductor:
         operation = SpawnAgent(self.run, spec.name, permissions, budget=spec.budget)
         await self.submit(operation, f"{self.run}/{spec.name}:spawn")
 
+    async def finish(self, operation: FinishAgent) -> Receipt:
+        """End an agent, or the run. What is suspended can fail, but not complete: that waits.
+
+        Raises:
+            Rejected: Somebody else has ended it.
+            LogFailed: The log could not be written.
+        """
+        if operation.failure is not None:
+            shortened = attrs.evolve(operation.failure, message=_short(operation.failure.message))
+            return await self.submit(attrs.evolve(operation, failure=shortened))
+        while True:
+            await self.until_active(operation.agent)
+            try:
+                return await self.submit(operation)
+            except Rejected:
+                if not self.is_paused(operation.agent):
+                    raise
+
     async def run_task(
         self, spec: AgentSpec, task: TaskDefinition, identifier: TaskId, variables: dict[str, Json]
     ) -> TaskOutcome:
@@ -86,17 +147,36 @@ class Conductor:
 
         Raises:
             StepDiffers: The program is not the one that the task began with.
+            EntryInvalid: The code that the task began with cannot be loaded any more.
             Rejected: The task was taken away, by the end of its agent for example.
         """
         agent = agent_of(identifier)
         permissions = permissions_of_agent(agent, self._granted(agent))
+        program, options = self._program(spec, task, identifier)
+        known = self._runtime.state.task(identifier)
+        if known is not None:
+            # A crash between two attempts does not shorten the wait between them.
+            await wait_until(self.clock, known.not_before)
         return await self._agents.run_task(
             identifier,
-            program_of(spec, task, Path(self.definition.directory)),
+            program,
             lambda: self._desk.token_for(agent, permissions),
             variables,
-            options=options_of(spec, task, self._workspace),
+            options=options,
         )
+
+    def _program(
+        self, spec: AgentSpec, task: TaskDefinition, identifier: TaskId
+    ) -> tuple[Program, TaskOptions]:
+        options = options_of(spec, task, self._workspace)
+        try:
+            return program_of(spec, task, Path(self.definition.directory)), options
+        except TokaError as error:
+            known = self._runtime.state.task(identifier)
+            if known is None or len(known.paths) or len(known.started):
+                # What is half done is not failed for a fault that its author can mend.
+                raise
+            return _raising(error), attrs.evolve(options, retry=NO_RETRY)
 
     def variables(self, spec: AgentSpec) -> dict[str, Json]:
         """Return what every expression of an agent can see, results apart."""
@@ -108,8 +188,27 @@ class Conductor:
         """Drop the tokens of an agent that has ended."""
         self._desk.forget(agent)
 
+    def forget_all(self) -> None:
+        """Drop every token of the run."""
+        for agent in (self.run, *(child_agent(self.run, s.name) for s in self.definition.agents)):
+            self._desk.forget(agent)
+
     def _granted(self, agent: AgentId) -> tuple[str, ...]:
         state = self.state_of(agent)
         if state is None:
             raise UnknownRun(f"Agent {agent} is not there, or its run has ended.")
         return state.permissions
+
+
+def _short(message: str) -> str:
+    """Return what the kernel takes for certain, however many names a message holds."""
+    return message if len(message) <= _MESSAGE else f"{message[:_MESSAGE]}..."
+
+
+def _raising(error: TokaError) -> Code:
+    """Return a program whose record says why there is no other."""
+
+    async def fail(_: TaskContext) -> NoReturn:
+        raise error
+
+    return Code(fail)

@@ -11,6 +11,7 @@ import attrs
 import msgspec
 
 from toka.orchestration._errors import SpecInputError
+from toka.orchestration._grants import OWN_PERMISSIONS
 from toka.orchestration._inputs import resolve_inputs
 from toka.orchestration._permissions import resolve_permissions
 from toka.orchestration._plan import plan
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from toka.types import AgentSpec, Json
 
 MAX_NAME_CHARACTERS: Final = 64
+MAX_RUN_PERMISSIONS: Final = MAX_PERMISSIONS - OWN_PERMISSIONS
 
 
 def define_run(
@@ -141,10 +143,10 @@ def permissions_of_agents(definition: RunDefinition) -> tuple[str, ...]:
         for spec in definition.agents
         for permission in permissions_of_agent_spec(definition, spec)[0]
     )
-    if len(union) > MAX_PERMISSIONS:
+    if len(union) > MAX_RUN_PERMISSIONS:
         raise SpecInputError(
             f"The agents ask for {len(union)} different permissions together;"
-            f" one run carries at most {MAX_PERMISSIONS}.",
+            f" one run carries at most {MAX_RUN_PERMISSIONS}.",
             hint="Use wider patterns, or several runs.",
         )
     return tuple(union)

@@ -6,6 +6,7 @@ asks the kernel for; killed at any moment, the next `execute` goes on where the 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -15,11 +16,14 @@ from toka.kernel import AgentSpawned, AgentTerminated
 from toka.orchestration._agent_life import AgentLife
 from toka.orchestration._conductor import Conductor
 from toka.orchestration._definition import permissions_of_agents
+from toka.orchestration._errors import ArtifactsUnusable, RunBusy, UnknownRun
+from toka.orchestration._faults import single_error
 from toka.orchestration._history import find_run, load_run, result_of
 from toka.orchestration._plan import plan
 from toka.orchestration._ready import ready
 from toka.orchestration._run import RunDefinition
 from toka.orchestration._spec_set import SpecSet
+from toka.orchestration._time import ends_by
 from toka.runtime import Rejected
 from toka.types import (
     NANOSECONDS,
@@ -29,15 +33,17 @@ from toka.types import (
     Message,
     SpawnAgent,
     TerminateAgent,
-    agent_name,
     root_agent,
 )
 
 if TYPE_CHECKING:
-    from anyio.abc import TaskGroup
+    from collections.abc import Awaitable, Callable
+
+    from anyio.abc import TaskGroup, TaskStatus
 
     from toka.agent_runtime import AgentRuntime
     from toka.orchestration._grants import TokenDesk
+    from toka.orchestration._ready import Impossible
     from toka.orchestration._run import RunResult
     from toka.orchestration._view import RunView
     from toka.runtime import Runtime
@@ -48,12 +54,13 @@ RUN_TIMED_OUT = "orchestration.run_timed_out"
 
 
 class Orchestrator:
-    """Begins runs, goes on with them, and ends them, on one runtime."""
+    """Begins runs, goes on with them, and ends them. A runtime has one orchestrator."""
 
     def __init__(self, runtime: Runtime, agents: AgentRuntime, desk: TokenDesk) -> None:
         self.runtime = runtime
         self._agents = agents
         self._desk = desk
+        self._executing: set[AgentId] = set()
 
     async def find(self, key: str) -> RunView | None:
         """Return the newest run with that key, or None.
@@ -100,26 +107,49 @@ class Orchestrator:
 
         Raises:
             UnknownRun: There is no such run.
+            RunBusy: It is being executed here already.
+            ArtifactsUnusable: There is no place for what it makes.
             StepDiffers: A program is not the one that the run began with.
+            EntryInvalid: The code of a half-done task cannot be loaded any more.
+            Rejected: Another holder runs one of its tasks.
             LogFailed: The log could not be written.
         """
-        view = await load_run(self.runtime.store, run)
-        if not view.ended:
-            definition = RunDefinition.decode(view.spec)
-            await anyio.Path(definition.artifacts).mkdir(parents=True, exist_ok=True)
-            conductor = Conductor(self.runtime, self._agents, self._desk, run, definition)
-            await _Execution(self.runtime, conductor, view).run()
+        if run in self._executing:
+            raise RunBusy(f"Run {run} is being executed here already.", hint="Wait for its end.")
+        self._executing.add(run)
+        try:
             view = await load_run(self.runtime.store, run)
-        return result_of(view)
+            if not view.ended:
+                with single_error():
+                    await self._execute(view)
+                view = await load_run(self.runtime.store, run)
+            return result_of(view)
+        finally:
+            self._executing.discard(run)
+
+    async def _execute(self, view: RunView) -> None:
+        definition = RunDefinition.decode(view.spec)
+        try:
+            await anyio.Path(definition.artifacts).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ArtifactsUnusable(
+                f"{definition.artifacts} cannot be made: {error.strerror}.",
+                hint="Mend that and go on with the run, or start anew with --fresh.",
+            ) from error
+        conductor = Conductor(self.runtime, self._agents, self._desk, view.run, definition)
+        try:
+            await _Execution(self.runtime, conductor, view).run()
+        finally:
+            conductor.forget_all()
 
 
 @attrs.define
 class _Ends:
     """Names of agents by how they ended."""
 
-    done: set[str] = attrs.Factory(set)
-    failed: set[str] = attrs.Factory(set)
-    running: set[str] = attrs.Factory(set)
+    done: set[str] = attrs.Factory(set[str])
+    failed: set[str] = attrs.Factory(set[str])
+    running: set[str] = attrs.Factory(set[str])
 
 
 class _Execution:
@@ -136,43 +166,46 @@ class _Execution:
             spec.name: AgentLife(conductor, spec, views.get(spec.name))
             for spec in conductor.definition.agents
         }
-        self._scopes: dict[AgentId, anyio.CancelScope] = {}
+        self._scopes: dict[str, anyio.CancelScope] = {}
         self._ends = _Ends()
         self._changed = anyio.Event()
 
     async def run(self) -> None:
         """Run the agents in the order of the plan, and end the run."""
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._watch)
-            timed_out = await self._run_in_time()
-            group.cancel_scope.cancel()
-        if self._conductor.state_of(self._conductor.run) is not None:
-            failure = await self._failure(timed_out=timed_out)
-            await self._conductor.submit(FinishAgent(self._conductor.run, failure))
-        self._conductor.forget(self._conductor.run)
-
-    async def _run_in_time(self) -> bool:
         limit = self._definition.timeout
-        if limit is None:
-            await self._run_agents()
-            return False
-        remaining = max(0, self._began + limit - self._runtime.clock.now())
-        with anyio.move_on_after(remaining / NANOSECONDS) as scope:
-            await self._run_agents()
-        return scope.cancelled_caught
+        deadline = None if limit is None else self._began + limit
+        in_time = True
+        async with anyio.create_task_group() as group:
+            self._scopes[self._conductor.run] = group.cancel_scope
+            await group.start(self._watch)
+            in_time = await ends_by(self._conductor.clock, deadline, self._run_agents)
+            group.cancel_scope.cancel()
+        await self._finish(in_time=in_time)
 
-    async def _watch(self) -> None:
-        """Stop whatever runs for an agent that somebody has terminated."""
-        async for logged in self._runtime.subscribe(self._runtime.position):
+    async def _finish(self, *, in_time: bool) -> None:
+        failure = self._failure() if in_time else self._timeout()
+        try:
+            await self._conductor.finish(FinishAgent(self._conductor.run, failure))
+        except Rejected:
+            if self._conductor.lives:
+                raise
+
+    async def _watch(self, *, task_status: TaskStatus[None]) -> None:
+        """Stop whatever runs for an agent, or a run, that somebody has terminated."""
+        position = self._runtime.position
+        task_status.started()
+        if not self._conductor.lives:
+            self._scopes[self._conductor.run].cancel()
+        async for logged in self._runtime.subscribe(position):
             event = logged.event
-            if event.intent == self._conductor.run and isinstance(event.body, AgentTerminated):
-                for agent, scope in self._scopes.items():
-                    if event.stream in {agent, self._conductor.run}:
-                        scope.cancel()
+            if isinstance(event.body, AgentTerminated) and event.stream in self._scopes:
+                self._scopes[event.stream].cancel()
 
     async def _run_agents(self) -> None:
+        async with anyio.create_task_group() as group:
+            for name in self._plan.order:
+                group.start_soon(self._undisturbed, name, self._lives[name].spawn)
         for name in self._plan.order:
-            await self._lives[name].spawn()
             self._note_end(name)
         async with anyio.create_task_group() as group:
             while await self._start_ready(group):
@@ -183,48 +216,59 @@ class _Execution:
         """Start what can start; return whether anything runs."""
         ends, limit = self._ends, self._definition.max_concurrent
         following = ready(self._plan, ends.done, ends.failed, ends.running, limit=limit)
-        for impossible in following.impossible:
-            await self._lives[impossible.name].give_up(impossible.reason)
-            self._note_end(impossible.name)
         for name in following.start:
             ends.running.add(name)
             group.start_soon(self._live, name, name=f"agent {name}")
+        for impossible in following.impossible:
+            ends.failed.add(impossible.name)
+            await self._undisturbed(impossible.name, partial(self._give_up, impossible))
         return bool(ends.running)
+
+    async def _give_up(self, impossible: Impossible) -> None:
+        await self._lives[impossible.name].give_up(impossible.reason)
 
     async def _live(self, name: str) -> None:
         life = self._lives[name]
-        try:
-            with anyio.CancelScope() as scope:
-                self._scopes[life.agent] = scope
-                await life.live(self._results_for(name))
-        except Rejected:
-            # Refused because somebody ended the agent between two of its steps: the log has the
-            # reason. Anything else that is refused is a fault and must be seen.
-            if not life.ended and self._conductor.state_of(self._conductor.run) is not None:
-                raise
-        finally:
-            del self._scopes[life.agent]
+        await self._undisturbed(name, lambda: life.live(self._results_for(name)))
         self._ends.running.discard(name)
         self._note_end(name)
         self._conductor.forget(life.agent)
         self._changed.set()
 
+    async def _undisturbed(self, name: str, function: Callable[[], Awaitable[None]]) -> None:
+        """Do something for an agent, unless and until somebody ends it."""
+        life = self._lives[name]
+        with anyio.CancelScope() as scope:
+            self._scopes[life.agent] = scope
+            try:
+                await function()
+            except (Rejected, UnknownRun):
+                # Refused because somebody ended the agent between two of its steps: the log has
+                # the reason. Anything else that is refused is a fault and must be seen.
+                if self._conductor.lives and not life.is_over:
+                    raise
+        del self._scopes[life.agent]
+
     def _note_end(self, name: str) -> None:
         life = self._lives[name]
-        if life.ended or self._conductor.state_of(self._conductor.run) is None:
+        if life.is_over or not self._conductor.lives:
             (self._ends.done if life.completed else self._ends.failed).add(name)
 
     def _results_for(self, name: str) -> dict[str, Json]:
         waits = (*self._plan.dependencies[name], *self._plan.optional[name])
         return {other: self._lives[other].results for other in waits}
 
-    async def _failure(self, *, timed_out: bool) -> Failure | None:
-        if timed_out and self._definition.timeout is not None:
-            seconds = self._definition.timeout / NANOSECONDS
-            return Failure(RUN_TIMED_OUT, f"The run did not end within {seconds:g} s.")
-        result = result_of(await load_run(self._runtime.store, self._conductor.run))
-        unmet = [agent_name(agent.agent) for agent in result.agents if not agent.met]
-        if unmet:
-            what = f"{len(unmet)} of {len(result.agents)} agents did not meet their objectives"
-            return Failure(NOT_MET, f"{what}: {', '.join(unmet)}.")
-        return None
+    def _timeout(self) -> Failure:
+        seconds = (self._definition.timeout or 0) / NANOSECONDS
+        return Failure(RUN_TIMED_OUT, f"The run did not end within {seconds:g} s.")
+
+    def _failure(self) -> Failure | None:
+        unmet = [
+            name if life.refusal is None else f"{name} ({life.refusal.message})"
+            for name, life in self._lives.items()
+            if not life.met
+        ]
+        if not unmet:
+            return None
+        what = f"{len(unmet)} of {len(self._lives)} agents did not meet their objectives"
+        return Failure(NOT_MET, f"{what}: {', '.join(unmet)}.")

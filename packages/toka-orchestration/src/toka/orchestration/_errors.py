@@ -2,6 +2,10 @@
 
     TokaError
     └── OrchestrationError               orchestration.error
+        ├── UnknownRun                   orchestration.unknown_run       not in this log
+        ├── RunBusy                      orchestration.run_busy          being run here already
+        ├── SpecChanged                  orchestration.spec_changed      under a half-done run
+        ├── ArtifactsUnusable            orchestration.artifacts_unusable
         └── SpecError                    spec.invalid            a specification cannot be used
             ├── SpecFileError            spec.file               missing, too large, not text
             ├── SpecSyntaxError          spec.syntax             not YAML, TOML or JSON
@@ -38,6 +42,30 @@ class OrchestrationError(TokaError):
     """Agents cannot be planned, started or supervised as asked; the base of this tree."""
 
     default_code: ClassVar[str] = "orchestration.error"
+
+
+class UnknownRun(OrchestrationError):
+    """The log has no run of that name."""
+
+    default_code = "orchestration.unknown_run"
+
+
+class RunBusy(OrchestrationError):
+    """This process runs it already; a second time, the two would take tasks from each other."""
+
+    default_code = "orchestration.run_busy"
+
+
+class SpecChanged(OrchestrationError):
+    """An unfinished run was begun with other specifications than the ones given now."""
+
+    default_code = "orchestration.spec_changed"
+
+
+class ArtifactsUnusable(OrchestrationError):
+    """The directory for what a run makes cannot be made."""
+
+    default_code = "orchestration.artifacts_unusable"
 
 
 class SpecError(OrchestrationError, ValueError):

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from toka.types import AgentId, Clock
 
 LIFETIME_SECONDS: Final = 3_600
+OWN_PERMISSIONS: Final = 5
+"""What the token of a run, or of an agent, says at most beside what was granted."""
 VAULT: Final = "toka"
 """The vault that tokens are good for where nobody names another."""
 
@@ -99,11 +101,8 @@ def permissions_of_family(root: AgentId, granted: tuple[str, ...]) -> tuple[str,
     return (
         *granted,
         f"agent:spawn:{family}",
-        f"agent:control:{root}",
         f"agent:control:{family}",
         f"agent:act:{root}",
         f"agent:act:{family}",
-        f"agent:message:{family}",
         f"task:schedule:{family}",
-        f"task:cancel:{family}",
     )

@@ -8,7 +8,7 @@ import attrs
 import msgspec
 
 from toka.kernel import AgentSpawned
-from toka.orchestration._errors import OrchestrationError
+from toka.orchestration._errors import UnknownRun
 from toka.orchestration._run import AgentResult, ObjectiveResult, RunDefinition, RunResult
 from toka.orchestration._view import Runs
 from toka.runtime import Logged, from_store
@@ -18,12 +18,6 @@ if TYPE_CHECKING:
     from toka.orchestration._run import RunState
     from toka.orchestration._view import AgentView, RunView
     from toka.store.core import EventStore
-
-
-class UnknownRun(OrchestrationError):
-    """The log has no run of that name."""
-
-    default_code = "orchestration.unknown_run"
 
 
 @attrs.frozen
@@ -119,14 +113,12 @@ def check_run_id(text: str) -> AgentId:
 def result_of(view: RunView) -> RunResult:
     """Say how a run ended, or that it has not."""
     definition = RunDefinition.decode(view.spec)
-    names = {spec.name: index for index, spec in enumerate(definition.agents)}
-    agents = [agent for path, agent in view.agents.items() if path != view.run]
-    agents.sort(key=lambda agent: names.get(agent.name, len(names)))
+    paths = [child_agent(view.run, spec.name) for spec in definition.agents]
     return RunResult(
         run=view.run,
         name=view.name,
         state=_state_of(view.root),
-        agents=tuple(_result_of_agent(agent) for agent in agents),
+        agents=tuple([_result_of_agent(path, view.agents.get(path)) for path in paths]),
         artifacts=definition.artifacts,
         spent=view.spent,
         reason=view.root.reason,
@@ -143,7 +135,7 @@ def _state_of(root: AgentView) -> RunState:
             return "interrupted"
 
 
-def _result_of_agent(agent: AgentView) -> AgentResult:
-    return AgentResult(
-        agent.agent, agent.phase, agent.reason, Verdict.decode(agent.result).objectives
-    )
+def _result_of_agent(path: AgentId, agent: AgentView | None) -> AgentResult:
+    if agent is None:
+        return AgentResult(path, "configured", "It was not spawned.")
+    return AgentResult(path, agent.phase, agent.reason, Verdict.decode(agent.result).objectives)

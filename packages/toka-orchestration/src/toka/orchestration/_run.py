@@ -12,7 +12,7 @@ from typing import Final, Literal, TypeAlias
 import attrs
 import msgspec
 
-from toka.orchestration._errors import OrchestrationError
+from toka.orchestration._errors import OrchestrationError, SpecChanged
 from toka.types import (
     NANOSECONDS,
     NOTHING,
@@ -32,12 +32,6 @@ DEFAULT_SPAWN_TIMEOUT: Final = 30 * NANOSECONDS
 
 RunState: TypeAlias = Literal["completed", "failed", "cancelled", "interrupted"]
 """An interrupted run has not ended and can be gone on with."""
-
-
-class SpecChanged(OrchestrationError):
-    """An unfinished run was begun with other specifications than the ones given now."""
-
-    default_code = "orchestration.spec_changed"
 
 
 @attrs.frozen

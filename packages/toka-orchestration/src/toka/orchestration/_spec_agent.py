@@ -389,10 +389,10 @@ def _restart(root: Reader) -> RestartPolicy:
 def keep_extra(root: Reader) -> msgspec.Raw:
     """Return what nobody asked for, with a warning for each; a slip of the pen is a fault."""
     kept: dict[str, Json] = {}
+    likely = sorted(AGENT_BLOCKS - {entry.key for entry in root.node.entries})
     for entry in root.unasked():
         path = root.at(entry.key)
-        likely = AGENT_BLOCKS - {known.key for known in root.node.entries}
-        near = difflib.get_close_matches(entry.key, sorted(likely), n=1, cutoff=0.8)
+        near = difflib.get_close_matches(entry.key, likely, n=1, cutoff=0.8)
         if near:
             what = f"The block {entry.key!r} is not known."
             hint = f"Did you mean {near[0]!r}? If not, start its name with 'x-'."

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from toka.orchestration._spec_node import Scalar
 
-_MAX_DIGITS: Final = 40
+_MAX_DIGITS: Final = 64
+"""Characters of the longest text that is looked at as a number; what is longer is none."""
 _NULL: Final = frozenset({"", "~", "null", "Null", "NULL"})
 _TRUTH: Final = {
     "true": True,
@@ -44,13 +45,13 @@ def resolve(text: str) -> tuple[Scalar, str]:
         return _TRUTH[text], ""
     if _OLD_TRUTH.fullmatch(text):
         return text, "a truth value in YAML 1.1 and text in YAML 1.2"
-    if text[0] in "0123456789+-.":
+    if text[0] in "0123456789+-." and len(text) <= _MAX_DIGITS:
         return _number(text)
     return text, ""
 
 
 def _number(text: str) -> tuple[Scalar, str]:
-    if _INTEGER.fullmatch(text) and len(text) <= _MAX_DIGITS:
+    if _INTEGER.fullmatch(text):
         return int(text), ""
     if _FLOAT.fullmatch(text) and math.isfinite(float(text)):
         return float(text), ""

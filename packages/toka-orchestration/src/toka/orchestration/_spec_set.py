@@ -19,7 +19,7 @@ from toka.orchestration._place import Place, SpecWarning
 from toka.orchestration._spec_agent import keep_extra, read_agent, read_limits
 from toka.orchestration._spec_node import MapNode, kind
 from toka.orchestration._spec_reader import Findings, Reader, as_object
-from toka.orchestration._spec_source import MAX_FILE_BYTES, decode, read_file, spec_files
+from toka.orchestration._spec_source import MAX_FILE_BYTES, decode, is_folder, read_file, spec_files
 from toka.types import EMPTY_OBJECT, AgentSpec, Security
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def load_specs(path: Path, *, max_file_bytes: int = MAX_FILE_BYTES) -> SpecSet:
     Raises:
         SpecError: Something is wrong; every fault of every file is named, nothing is returned.
     """
-    files = spec_files(path) if path.is_dir() else (path,)
+    files = spec_files(path) if is_folder(path) else (path,)
     parts: list[SpecSet] = []
     errors: list[SpecError] = []
     for file in files:

@@ -25,6 +25,14 @@ _WIDE_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
+def is_folder(path: Path) -> bool:
+    """Say whether a path leads to a folder; what cannot be looked at is left to who reads it."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 def spec_files(folder: Path) -> tuple[Path, ...]:
     """Return the specification files of a folder, by name; hidden files and folders are not taken.
 

@@ -6,34 +6,28 @@ within a window; what fails that fast will fail again, and its failure belongs t
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from toka.types import RestartPolicy
 
 
-class Supervisor:
-    """Decides for one agent whether it is started again. Pure: the time is an argument."""
+def begins_again(
+    policy: RestartPolicy, earlier: Iterable[int], *, failed: bool, ended: int
+) -> bool:
+    """Return whether an agent is started again.
 
-    def __init__(self, policy: RestartPolicy, earlier: tuple[int, ...] = ()) -> None:
-        """Take up a policy.
+    Pure, and all arguments are in the log: a crash between an end and the restart changes nothing.
 
-        Args:
-            policy: When to restart and how often.
-            earlier: Times of restarts that the log already has, in nanoseconds, oldest first.
-        """
-        self._policy = policy
-        self._restarts: deque[int] = deque(earlier)
-
-    def restarts_after(self, *, failed: bool, now: int) -> bool:
-        """Say whether to restart an agent that ended now, and count it if so."""
-        when = self._policy.when
-        if when == "never" or (when == "on_failure" and not failed):
-            return False
-        while self._restarts and self._restarts[0] <= now - self._policy.within:
-            self._restarts.popleft()
-        if len(self._restarts) >= self._policy.max_restarts:
-            return False
-        self._restarts.append(now)
-        return True
+    Args:
+        policy: When to restart and how often.
+        earlier: Times of the restarts before, in nanoseconds.
+        failed: How the agent ended.
+        ended: When it ended, in nanoseconds.
+    """
+    if policy.when == "never" or (policy.when == "on_failure" and not failed):
+        return False
+    recent = [restart for restart in earlier if restart > ended - policy.within]
+    return len(recent) < policy.max_restarts

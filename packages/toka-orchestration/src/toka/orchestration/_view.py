@@ -90,9 +90,13 @@ class AgentView:
     started: int | None = None
     ended: int | None = None
     reason: str = ""
-    restarts: list[int] = attrs.Factory(list)
+    code: str = ""
+    """Of its failure, if it failed."""
+    rounds: int = 0
+    """How often it was begun again after it had completed: each time it got its tasks anew."""
+    restarts: list[int] = attrs.Factory(list[int])
     permissions: tuple[str, ...] = ()
-    tasks: dict[int, TaskView] = attrs.Factory(dict)
+    tasks: dict[int, TaskView] = attrs.Factory(dict[int, TaskView])
     result: msgspec.Raw | None = None
 
     @property
@@ -116,8 +120,8 @@ class RunView:
     began: int
     position: int
     """Of the newest event of the run."""
-    agents: dict[AgentId, AgentView] = attrs.Factory(dict)
-    approvals: dict[EntityId, ApprovalView] = attrs.Factory(dict)
+    agents: dict[AgentId, AgentView] = attrs.Factory(dict[AgentId, AgentView])
+    approvals: dict[EntityId, ApprovalView] = attrs.Factory(dict[EntityId, ApprovalView])
 
     @property
     def root(self) -> AgentView:
@@ -165,8 +169,8 @@ class Runs:
         if run is None or view is None:
             return None
         run.position = logged.position
-        if not (_apply_agent(view, event) or _apply_task(view, event)):
-            _apply_approval(run, view, event)
+        if not _apply_agent(view, event):
+            _apply_task(run, view, event)
         return run
 
     def _spawned(
@@ -191,7 +195,7 @@ def _apply_agent(view: AgentView, event: KernelEvent) -> bool:
             view.phase, view.ended, view.result = "completed", event.time, result
         case AgentFailed(failure=failure, result=result):
             view.phase, view.ended, view.result = "failed", event.time, result
-            view.reason = failure.message
+            view.reason, view.code = failure.message, failure.code
         case AgentTerminated(reason=reason):
             view.phase, view.ended, view.reason = "terminated", event.time, reason
         case AgentSuspended(reason=reason):
@@ -199,73 +203,85 @@ def _apply_agent(view: AgentView, event: KernelEvent) -> bool:
         case AgentResumed():
             view.phase, view.reason = "running", ""
         case AgentRestarted(reason=reason):
-            view.phase, view.ended, view.reason = "running", None, reason
+            view.rounds += view.phase == "completed"
+            view.phase, view.started, view.ended = "running", None, None
+            view.reason, view.code, view.result = reason, "", None
             view.restarts.append(event.time)
         case _:
             return False
     return True
 
 
-def _apply_task(view: AgentView, event: KernelEvent) -> bool:
+def _apply_task(run: RunView, view: AgentView, event: KernelEvent) -> None:
     body = event.body
     if isinstance(body, TaskScheduled):
         identifier = task_id(view.agent, body.task)
         view.tasks[body.task] = TaskView(identifier, body.spec.description, body.spec.priority)
-        return True
-    if isinstance(body, StepStarted | StepCompleted | StepFailed):
-        return _apply_step(view.tasks[body.task], body)
+        return
+    number = getattr(body, "task", None)
+    task = view.tasks.get(number) if isinstance(number, int) else None
+    if task is None:
+        return
     match body:
-        case TaskStarted(task=number, attempt=attempt):
-            task = view.tasks[number]
+        case StepStarted() | StepCompleted() | StepFailed():
+            _apply_step(task, body)
+        case ApprovalRequested() | ApprovalResolved() | ApprovalExpired():
+            _apply_approval(run, view, task, body)
+        case TaskStarted(attempt=attempt):
             task.phase, task.attempt = "running", attempt
-            task.started = task.started if task.started is not None else event.time
+            task.started = event.time if task.started is None else task.started
             view.phase = "running"
-            view.started = view.started if view.started is not None else event.time
-        case TaskReleased(task=number, reason=reason):
-            view.tasks[number].phase, view.tasks[number].reason = "queued", reason
-        case TaskRetried(task=number, failure=failure):
-            view.tasks[number].phase, view.tasks[number].reason = "queued", failure.message
-        case TaskRevived(task=number):
-            view.tasks[number].phase, view.tasks[number].ended = "queued", None
-        case TaskCompleted(task=number, result=result):
-            _end(view.tasks[number], "completed", event.time, "")
-            view.tasks[number].result = result
-        case TaskFailed(task=number, failure=failure):
-            _end(view.tasks[number], "failed", event.time, failure.message)
-        case TaskCancelled(task=number, reason=reason):
-            _end(view.tasks[number], "cancelled", event.time, reason)
+            view.started = event.time if view.started is None else view.started
         case _:
-            return False
-    return True
+            _apply_rest(run, task, event)
 
 
-def _apply_step(task: TaskView, body: StepStarted | StepCompleted | StepFailed) -> bool:
+def _apply_rest(run: RunView, task: TaskView, event: KernelEvent) -> None:
+    """Take up what ends a task's attempt, or its being held."""
+    match event.body:
+        case TaskReleased(reason=reason):
+            task.phase, task.reason = "queued", reason
+            return
+        case TaskRetried(failure=failure):
+            task.phase, task.reason = "queued", failure.message
+        case TaskRevived(attempt=attempt):
+            task.phase, task.ended, task.attempt, task.reason = "queued", None, attempt, ""
+        case TaskCompleted(result=result):
+            task.phase, task.ended, task.reason, task.result = "completed", event.time, "", result
+        case TaskFailed(failure=failure):
+            task.phase, task.ended, task.reason = "failed", event.time, failure.message
+        case TaskCancelled(reason=reason):
+            task.phase, task.ended, task.reason = "cancelled", event.time, reason
+        case _:
+            return
+    for asked in _questions(run, task):
+        del run.approvals[asked]
+
+
+def _apply_step(task: TaskView, body: StepStarted | StepCompleted | StepFailed) -> None:
     if body.intent is not None:
         task.step = body.intent.name
     if not isinstance(body, StepStarted):
         task.steps += 1
         if body.toll is not None:
             task.spent += body.toll.spent
-    return True
 
 
-def _end(task: TaskView, phase: TaskPhaseView, time: int, reason: str) -> None:
-    task.phase, task.ended, task.reason = phase, time, reason
+def _apply_approval(
+    run: RunView,
+    view: AgentView,
+    task: TaskView,
+    body: ApprovalRequested | ApprovalResolved | ApprovalExpired,
+) -> None:
+    if isinstance(body, ApprovalRequested):
+        run.approvals[body.approval] = ApprovalView(
+            body.approval, view.agent, task.task, body.name, body.question, body.expires
+        )
+    else:
+        run.approvals.pop(body.approval, None)
+    if task.phase in ("running", "asking"):
+        task.phase = "asking" if _questions(run, task) else "running"
 
 
-def _apply_approval(run: RunView, view: AgentView, event: KernelEvent) -> None:
-    match event.body:
-        case ApprovalRequested(task=number) as asked:
-            task = view.tasks[number]
-            task.phase = "asking"
-            run.approvals[asked.approval] = ApprovalView(
-                asked.approval, view.agent, task.task, asked.name, asked.question, asked.expires
-            )
-        case ApprovalResolved(approval=approval, task=number):
-            run.approvals.pop(approval, None)
-            view.tasks[number].phase = "running"
-        case ApprovalExpired(approval=approval, task=number):
-            run.approvals.pop(approval, None)
-            view.tasks[number].phase = "running"
-        case _:
-            pass
+def _questions(run: RunView, task: TaskView) -> list[EntityId]:
+    return [each.approval for each in run.approvals.values() if each.task == task.task]
