@@ -1,5 +1,6 @@
 """Every fault of a document is refused with its place and a remedy."""
 
+import contextlib
 import time
 
 import pytest
@@ -228,3 +229,21 @@ def test_a_long_dotted_key_ends_early():
     started = time.perf_counter()
     refused(".".join(["a"] * 250_000) + " = 1", SpecSyntaxError, "a.toml")
     assert time.perf_counter() - started < 2
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (MINIMAL + "x-a: 1" + "0_" * 100_000 + "x", "a.yaml"),
+        (MINIMAL + "".join(f"k{index}: 1\n" for index in range(10_000)), "a.yaml"),
+        (MINIMAL + "security: {capabilities_required: ['fs:read:${" + "}" * 20_000, "a.yaml"),
+        ('x = "' + '\\"' * 100_000, "a.toml"),
+        ("x = '''" + "'\n" * 100_000 + "'''", "a.toml"),
+        ('{"a": "' + '\\"' * 100_000, "a.json"),
+    ],
+)
+def test_texts_made_to_be_slow_are_not(text, name):
+    started = time.perf_counter()
+    with contextlib.suppress(SpecError):
+        parse_specs(text.encode(), name)
+    assert time.perf_counter() - started < 3

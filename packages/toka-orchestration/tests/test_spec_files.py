@@ -146,3 +146,9 @@ def test_an_unreadable_file_is_refused(tmp_path):
         pytest.skip("this user may read everything")
     with pytest.raises(SpecFileError, match="cannot be read"):
         load_specs(path)
+
+
+@pytest.mark.parametrize("name", ["a\0b.yaml", "x" * 300 + ".yaml"])
+def test_a_path_that_cannot_be_is_refused(tmp_path, name):
+    with pytest.raises(SpecFileError):
+        load_specs(tmp_path / name)

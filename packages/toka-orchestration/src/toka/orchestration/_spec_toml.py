@@ -44,7 +44,9 @@ _VALUE = re.compile(
     r"|#[^\n]*|[\[{]|[\]}]|\n|[^\[\]{}\"'#\n]+",
     re.DOTALL,
 )
-_LONG_KEY = re.compile(rf"(?<![A-Za-z0-9_-])(?:(?:{_PART})[ \t]*+\.[ \t]*+){{{MAX_DEPTH}}}")
+# Parts of a bounded length only, so that looking for them takes linear time on any text.
+_SHORT_PART: Final = r"\"(?:[^\"\\\n]|\\.){0,99}+\"|'[^'\n]{0,99}+'|[A-Za-z0-9_-]{1,99}+"
+_LONG_KEY = re.compile(rf"(?<![A-Za-z0-9_-])(?:(?:{_SHORT_PART})[ \t]*+\.[ \t]*+){{{MAX_DEPTH}}}")
 _WHERE = re.compile(r" ?\(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
