@@ -219,6 +219,26 @@ async def test_a_changed_program_is_found_out_and_the_old_one_can_go_on(
         assert (await host.run(Code(same))).completed
 
 
+async def test_no_except_of_a_program_swallows_drift():
+    done: list[str] = []
+
+    async def changed(ctx: TaskContext) -> Json:
+        try:
+            await ctx.step("other", nothing)
+        except Exception:  # noqa: BLE001 - what careless programs do
+            done.append("swallowed")
+        await ctx.step("one", nothing, arguments={"name": "one"})
+        done.append("went on")
+        return None
+
+    world = World(CutStore(7))
+    assert await run_until_cut(world, lambda host: host.run(Code(three))) is None
+    async with (await world.after_power_cut()).open() as host:
+        with pytest.raises(StepDiffers):
+            await host.run(Code(changed))
+    assert done == ["swallowed"]
+
+
 async def test_a_renamed_branch_is_found_out():
     async def program(ctx: TaskContext) -> None:
         await ctx.branch("left").step("one", nothing)
@@ -295,6 +315,29 @@ async def test_a_step_in_doubt_is_asked_about_and_left():
     assert (len(done), result) == (1, "agent.step_in_doubt")
 
 
+@pytest.mark.parametrize("decision", ["approve", "deny"])
+async def test_a_program_asks_a_person_once_even_across_a_power_cut(decision: str):
+    async def program(ctx: TaskContext) -> Json:
+        answer = await ctx.approve("Publish?", details={"draft": 1})
+        await ctx.step("after", nothing)
+        return answer
+
+    world = World()
+    async with world.open() as host, anyio.create_task_group() as group:
+        group.start_soon(host.run, Code(program))
+        await anyio.wait_all_tasks_blocked()
+        world = await world.after_power_cut()
+        group.cancel_scope.cancel()
+    result: Json = None
+    async with world.open() as host, anyio.create_task_group() as group:
+        group.start_soon(answer_when_asked, host, decision)
+        result = (await host.run(Code(program))).result
+        group.cancel_scope.cancel()
+    requests = [b for b in await world.store.bodies() if isinstance(b, ApprovalRequested)]
+    assert len(requests) == 1
+    assert result is (decision == "approve")
+
+
 # Retries and time
 
 
@@ -327,6 +370,19 @@ async def test_a_step_is_tried_again_after_waits_that_grow():
     assert isinstance(step, StepCompleted)
     assert step.toll is not None
     assert step.toll.attempts == 4
+
+
+async def test_a_message_of_any_form_is_recorded():
+    async def program(ctx: TaskContext) -> Json:
+        async def broken() -> Json:
+            raise OSError("e\u0301 \ud800")
+
+        with pytest.raises(StepFailed) as caught:
+            await ctx.step("broken", broken, effect="external")
+        return caught.value.message
+
+    async with World().open() as host:
+        assert (await host.run(Code(program))).result == "OSError: \u00e9 \\ud800"
 
 
 async def test_a_failure_that_is_not_named_is_not_repeated():

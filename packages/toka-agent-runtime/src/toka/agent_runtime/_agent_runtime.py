@@ -109,7 +109,7 @@ class AgentRuntime:
             token: The agent's, or what returns one that is still good.
             variables: What expressions can see: `inputs`, `results`, `agent`, `run`.
             options: What the specification says of the task as a whole.
-            on_event: Is told of every event that this run records.
+            on_event: Is told of every event that this run records; it must not raise.
 
         Raises:
             StepDiffers: The program is not the one that the task was begun with. The task is
@@ -228,11 +228,15 @@ class AgentRuntime:
         session = run.session
         try:
             result = encode(await _in_time(run, program), f"The result of task {session.task}")
+            if session.fault is not None:
+                return None
             run.journal.check_emptied()
             await run.steps.settle()
             await session.submit(CompleteTask(session.task, session.fence, result))
         except Exception as error:  # noqa: BLE001 - the outermost loop: it records what failed
-            session.fault = _fault(error)
+            fault = _fault(error)
+            if fault is not None:
+                session.abort(fault)
             return None if session.fault is not None else await self._fail(run, error)
         return TaskOutcome("completed", decode(result))
 

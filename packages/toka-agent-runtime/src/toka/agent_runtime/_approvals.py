@@ -34,6 +34,10 @@ class ApprovalPolicy:
     on_expiry: Verdict = "deny"
 
 
+MAX_NAME: Final = 64
+MAX_QUESTION: Final = 1_000
+"""Characters, of up to four bytes each."""
+
 DEFAULT_POLICY: Final = ApprovalPolicy()
 
 
@@ -73,6 +77,8 @@ class Approvals:
 
         """
         bound = digest(bytes(arguments))
+        # Names and questions are made of what others wrote; what is asked fits the kernel's limits.
+        name, question = name[:MAX_NAME], question[:MAX_QUESTION]
         approval = self._asked(name, bound)
         if approval is None:
             approval = await self._request(name, bound, question, policy or self.policy)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from toka.agent_runtime._encoding import decode, encode
-from toka.agent_runtime._errors import StepMisplaced
+from toka.agent_runtime._errors import StepDiffers, StepMisplaced
 from toka.agent_runtime._mail import receive
 from toka.agent_runtime._model_steps import Conversation, ModelSettings
 from toka.agent_runtime._retry import NO_RETRY, RetryPolicy
@@ -116,10 +116,14 @@ class TaskContext:
             StepDiffers: A branch of another name is on record here.
 
         """
-        if not name.strip() or len(name) > MAX_NAME or "/" in name:
+        if not name.strip() or not name.isprintable() or len(name) > MAX_NAME or "/" in name:
             raise InvalidValueError(f"A branch has a name of 1 to {MAX_NAME} characters, no '/'.")
         number = self._place.branches
-        self._run.journal.check_branch(self._place.path, number, name)
+        try:
+            self._run.journal.check_branch(self._place.path, number, name)
+        except StepDiffers as error:
+            self._run.session.abort(error)
+            raise
         self._place.branches += 1
         return self.at(f"{number}:{name}")
 

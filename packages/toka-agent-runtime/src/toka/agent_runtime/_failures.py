@@ -6,6 +6,7 @@ program cannot tell a first run from a resumed one.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, cast
 
@@ -96,8 +97,8 @@ def first_of(error: BaseException) -> BaseException:
 
 
 def _shortened(text: str) -> str:
-    # What others write may hold anything; what is recorded is well-formed.
-    text = text.encode(errors="backslashreplace").decode()
+    # What others write may hold anything; what is recorded is well-formed and in one form.
+    text = unicodedata.normalize("NFC", text.encode(errors="backslashreplace").decode())
     return text if len(text) <= _MAX_MESSAGE else f"{text[:_MAX_MESSAGE]}…"
 
 

@@ -109,6 +109,12 @@ class Session:
             self.stopped = outcome
         self.scope.cancel()
 
+    def abort(self, fault: TokaError) -> None:
+        """Cancel the run because of something that no `except` of its program may swallow."""
+        if self.fault is None:
+            self.fault = fault
+        self.scope.cancel()
+
     async def _give_up(self, rejected: Rejected) -> NoReturn:
         self.stop(self._ended() or released(rejected.message))
         await anyio.sleep_forever()
@@ -135,8 +141,7 @@ class Session:
         try:
             self.stop(await self._keep_lease())
         except TokaError as error:
-            self.fault = error
-            self.scope.cancel()
+            self.abort(error)
 
     async def _keep_lease(self) -> TaskOutcome:
         renew_at = self.clock.monotonic() + self.lease // 3

@@ -173,12 +173,19 @@ class Steps:
             recorded = self.journal.take(place.path, place.next)
             if recorded is None:
                 return await self._first(place, step, call)
-            _check_same(recorded, step, self.session.task)
+            self._check_same(recorded, step)
             if recorded.finished:
                 return await _replayed(place, recorded)
             return await self._in_doubt(place, step, recorded, call)
         finally:
             place.busy = False
+
+    def _check_same(self, recorded: RecordedStep, step: Step) -> None:
+        try:
+            _check_same(recorded, step, self.session.task)
+        except StepDiffers as error:
+            self.session.abort(error)
+            raise
 
     async def settle(self) -> None:
         """Record the outcome of steps that the program has cancelled, so that the task can end."""
