@@ -1,0 +1,110 @@
+"""Settings of one node."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+
+from raft_core._entries import NO_LIMIT, NO_NODE
+from raft_core._errors import ConfigError
+from raft_core._messages import APPLY_THREAD
+from raft_core._reads import ReadOnlyOption
+
+_MIB: Final = 2**20
+
+
+@attrs.frozen(kw_only=True)
+class Config:
+    """Settings of one node. Those that are not about the node itself should be the same on all.
+
+    Raises:
+        ConfigError: A setting cannot work.
+
+    """
+
+    id: int
+    """Who this node is: never 0, never used again for another disk."""
+    election_tick: int = 10
+    """So many ticks without a leader, and up to twice as many, before a node campaigns."""
+    heartbeat_tick: int = 1
+    """So many ticks between heartbeats. Well below `election_tick`."""
+    seed: int = 0
+    """Drives the election timeouts, together with the id. Nothing else is random."""
+    applied: int = 0
+    """What the application has applied when the node starts; nothing below is handed out again."""
+    pre_vote: bool = True
+    """Ask before campaigning, so that a node cut off does not depose a leader when it is back."""
+    check_quorum: bool = True
+    """A leader that hears no quorum steps down; nobody votes against a leader it hears."""
+    step_down_on_removal: bool = True
+    """A leader that is removed or demoted steps down when it has applied that."""
+    read_only: ReadOnlyOption = ReadOnlyOption.SAFE
+    lease_margin_tick: int = 2
+    """A lease ends so many ticks before followers may vote again; clocks may differ by that."""
+    async_storage_writes: bool = False
+    """Storage writes are messages that carry the answers they release; `advance` is not used."""
+    max_entry_size: int = 64 * _MIB
+    """A proposal with more data in one entry is refused."""
+    max_size_per_message: int = _MIB
+    """Entries in one append; a single larger one still goes."""
+    max_committed_size_per_ready: int = 0
+    """Entries handed out and not yet applied; 0: as `max_size_per_message`."""
+    max_uncommitted_size: int = 64 * _MIB
+    """Data a leader appends beyond what is applied; proposals above it are dropped. 0: no limit."""
+    max_inflight_messages: int = 256
+    """Appends under way to one follower."""
+    max_inflight_bytes: int = 0
+    """Bytes under way to one follower. 0: no limit."""
+    max_pending_reads: int = 65_536
+    """Reads that wait for a quorum; more are dropped."""
+    disable_proposal_forwarding: bool = False
+    """A follower drops proposals instead of passing them on to the leader."""
+    disable_conf_change_validation: bool = False
+    """Append any change of members; only for those who serialize and check them elsewhere."""
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse settings that cannot work."""
+        for broken, reason in self._rules():
+            if broken:
+                raise ConfigError(reason)
+
+    def _rules(self) -> tuple[tuple[bool, str], ...]:
+        sizes = (self.max_entry_size, self.max_size_per_message, self.applying_limit)
+        lease = self.read_only is ReadOnlyOption.LEASE_BASED
+        return (
+            (not NO_NODE < self.id < APPLY_THREAD, "id must be from 1 to 2**64 - 3"),
+            (self.heartbeat_tick < 1, "heartbeat_tick must be at least 1"),
+            (
+                self.election_tick <= self.heartbeat_tick,
+                "election_tick must be greater than heartbeat_tick",
+            ),
+            (self.applied < 0 or self.seed < 0, "applied and seed must not be negative"),
+            (min(sizes) < 1 or self.max_uncommitted_size < 0, "no size may be negative or 0"),
+            (self.max_inflight_messages < 1, "max_inflight_messages must be at least 1"),
+            (
+                0 < self.max_inflight_bytes < self.max_size_per_message,
+                "max_inflight_bytes must be at least max_size_per_message",
+            ),
+            (self.max_pending_reads < 1, "max_pending_reads must be at least 1"),
+            (lease and not self.check_quorum, "leases need check_quorum"),
+            (
+                lease and not 0 < self.lease_margin_tick < self.election_tick,
+                "lease_margin_tick must be from 1 to election_tick - 1",
+            ),
+        )
+
+    @property
+    def applying_limit(self) -> int:
+        """Return how much may be handed out and not yet applied."""
+        return self.max_committed_size_per_ready or self.max_size_per_message
+
+    @property
+    def uncommitted_limit(self) -> int:
+        """Return how much data a leader appends beyond what is applied."""
+        return self.max_uncommitted_size or NO_LIMIT
+
+    @property
+    def inflight_bytes_limit(self) -> int:
+        """Return how many bytes may be under way to one follower."""
+        return self.max_inflight_bytes or NO_LIMIT

@@ -1,0 +1,124 @@
+"""Campaigns and votes (paper, section 5.2 and 5.4.1; pre-vote: dissertation section 9.6)."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+from raft_core._entries import NO_NODE, EntryType
+from raft_core._messages import Message, MessageType
+from raft_core._states import Role
+
+if TYPE_CHECKING:
+    from raft_core._raft import Raft
+
+#: Context of a vote request whose sender the leader itself chose: it overrides leases.
+TRANSFER_CONTEXT: Final = b"transfer"
+
+_RESPONSE: Final = {
+    MessageType.VOTE: MessageType.VOTE_RESP,
+    MessageType.PRE_VOTE: MessageType.PRE_VOTE_RESP,
+}
+
+
+class Campaign(Enum):
+    """Why a node campaigns."""
+
+    PRE_ELECTION = 1
+    ELECTION = 2
+    TRANSFER = 3
+
+
+def hup(raft: Raft, kind: Campaign | None = None) -> None:
+    """Campaign, unless this node leads already or had better not."""
+    if raft.role is Role.LEADER or not raft.is_promotable or _has_unapplied_conf_change(raft):
+        return
+    if kind is None:
+        kind = Campaign.PRE_ELECTION if raft.config.pre_vote else Campaign.ELECTION
+    campaign(raft, kind)
+
+
+def _has_unapplied_conf_change(raft: Raft) -> bool:
+    """Say whether a committed change of members waits to be applied.
+
+    Configurations come into force when applied, so this node would count votes by an old one.
+    """
+    log = raft.log
+    return any(
+        entry.type is not EntryType.NORMAL
+        for page in log.pages(log.applied + 1, log.committed + 1)
+        for entry in page
+    )
+
+
+def campaign(raft: Raft, kind: Campaign) -> None:
+    """Ask every voter for its vote, or whether it would give it."""
+    if kind is Campaign.PRE_ELECTION:
+        raft.become_pre_candidate()
+        request, term = MessageType.PRE_VOTE, raft.term + 1
+    else:
+        raft.become_candidate()
+        request, term = MessageType.VOTE, raft.term
+    last_index, last_term = raft.log.last_index(), raft.log.last_term()
+    for voter in raft.tracker.voters.ids:
+        if voter == raft.id:
+            # The own vote counts when it is on disk, like everybody's.
+            message = Message(type=_RESPONSE[request], to=voter, sender=raft.id, term=term)
+        else:
+            message = Message(
+                type=request,
+                to=voter,
+                sender=raft.id,
+                term=term,
+                log_term=last_term,
+                index=last_index,
+                context=TRANSFER_CONTEXT if kind is Campaign.TRANSFER else b"",
+            )
+        raft.send(message)
+
+
+def in_lease(raft: Raft, request: Message) -> bool:
+    """Say whether this node owes a leader not to vote for anybody else (paper, section 6, end)."""
+    if request.context == TRANSFER_CONTEXT:
+        return False
+    if raft.lease_embargo:
+        return True
+    return (
+        raft.config.check_quorum
+        and raft.lead != NO_NODE
+        and raft.election_elapsed < raft.config.election_tick
+    )
+
+
+def on_vote_request(raft: Raft, request: Message) -> None:
+    """Vote once a term, for a candidate whose log is as good as this one."""
+    pre_vote = request.type is MessageType.PRE_VOTE
+    free = (
+        raft.vote == request.sender  # the answer was lost
+        or (raft.vote == NO_NODE and raft.lead == NO_NODE)
+        or (pre_vote and request.term > raft.term)
+    )
+    # Learners vote too: one that has been promoted may not know it yet, and be needed.
+    if not free or not raft.log.is_up_to_date(request.index, request.log_term):
+        reject_vote(raft, request)
+        return
+    # In the term that was asked about: a pre-vote is for one that has not begun.
+    raft.send(
+        Message(type=_RESPONSE[request.type], to=request.sender, sender=raft.id, term=request.term)
+    )
+    if not pre_vote:
+        raft.election_elapsed = 0
+        raft.vote = request.sender
+
+
+def reject_vote(raft: Raft, request: Message) -> None:
+    """Refuse a vote, in this node's own term so that the candidate learns of it."""
+    raft.send(
+        Message(
+            type=_RESPONSE[request.type],
+            to=request.sender,
+            sender=raft.id,
+            term=raft.term,
+            reject=True,
+        )
+    )
