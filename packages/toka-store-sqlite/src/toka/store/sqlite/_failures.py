@@ -17,7 +17,16 @@ _HINTS: Final = {
 }
 
 
-def failure(location: str, doing: str, error: sqlite3.Error | OSError) -> StoreError:
+TROUBLE: Final = (sqlite3.Error, OSError, UnicodeDecodeError)
+"""What the standard library raises where a database or its disk fails.
+
+`UnicodeDecodeError` is what Python makes of SQLite's message about a schema that is not text.
+"""
+
+
+def failure(
+    location: str, doing: str, error: sqlite3.Error | OSError | UnicodeDecodeError
+) -> StoreError:
     """Return the error to raise for one of SQLite's or the system's.
 
     Args:
@@ -27,7 +36,8 @@ def failure(location: str, doing: str, error: sqlite3.Error | OSError) -> StoreE
     """
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the extended part
     # Text that is not UTF-8 is met in Python's own layer and carries no code.
-    if code in _DAMAGE or "decode to UTF-8" in str(error):
+    broken_text = isinstance(error, UnicodeDecodeError) or "decode to UTF-8" in str(error)
+    if code in _DAMAGE or broken_text:
         return Damaged(location, f"{doing} found: {error}")
     return StoreFailed(
         f"{doing} failed on {location}: {error}.",

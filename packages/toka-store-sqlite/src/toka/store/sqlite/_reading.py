@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import attrs
 
 from toka.store.core import StoreClosed
-from toka.store.sqlite._failures import failure
+from toka.store.sqlite._failures import TROUBLE, failure
 from toka.store.sqlite._files import Files, connect_to_read
 from toka.store.sqlite._reader import Reader
 from toka.store.sqlite._worker import Answer, Worker, call_soon, settle
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, Callable
 
 T = TypeVar("T")
 
@@ -90,7 +89,7 @@ class ReadHandler:
         for question in items:
             try:
                 answers.append((question.future, self._source.answer(question.ask), None))
-            except (sqlite3.Error, OSError) as error:
+            except TROUBLE as error:
                 answers.append((question.future, None, failure(self._location, "Reading", error)))
             except Exception as error:  # noqa: BLE001 - raised again where the answer is awaited
                 answers.append((question.future, None, error))
@@ -135,7 +134,7 @@ class Readings:
 
 
 @asynccontextmanager
-async def reading(files: Files, name: str) -> AsyncIterator[Readings]:
+async def reading(files: Files, name: str) -> AsyncGenerator[Readings, None]:
     """Provide a reading thread for one long piece of work, so that others need not wait for it."""
     readings = Readings(files, name)
     await readings.start()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
-import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
@@ -22,24 +21,23 @@ from toka.store.core import (
     StoreMissing,
     StoreStats,
     check_event,
-    check_snapshot,
     pack_id,
-    snapshot_checksum,
     split_location,
 )
 from toka.store.sqlite._backup import back_up
 from toka.store.sqlite._draft import Append
-from toka.store.sqlite._failures import failure
+from toka.store.sqlite._failures import TROUBLE, failure
 from toka.store.sqlite._files import Files, identify, inspect, recorded_head
 from toka.store.sqlite._opening import open_writer
 from toka.store.sqlite._reader import PAGE_BYTES, Reader
 from toka.store.sqlite._reading import Readings, reading
 from toka.store.sqlite._verification import Verification
 from toka.store.sqlite._worker import Worker, call_soon
-from toka.store.sqlite._writer import Item, Job, Progress
+from toka.store.sqlite._writer import Item, Job, Progress, write_snapshot
 from toka.types import NANOSECONDS, SystemClock
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
     from types import TracebackType
     from typing import Self
@@ -67,7 +65,7 @@ MAX_WAITING: Final = 100_000
 _PAGE: Final = 512
 _BATCH: Final = 1_024
 _POLL: Final = NANOSECONDS // 20
-_SNAPSHOTS_KEPT: Final = 2
+_MODES: Final[Mapping[str, Synchronous]] = {"full": "full", "normal": "normal"}
 _NOTHING: Final[Mapping[str, Expected]] = {}
 
 
@@ -122,7 +120,7 @@ class SqliteStore:
                 await store._open_to_write(
                     create=create, accept_loss=accept_loss, synchronous=synchronous
                 )
-        except (sqlite3.Error, OSError) as error:
+        except TROUBLE as error:
             raise failure(files.location, "Opening", error) from error
         return store
 
@@ -218,24 +216,13 @@ class SqliteStore:
             self._wake()
 
     async def save_snapshot(self, snapshot: Snapshot) -> None:
+        await self._do(functools.partial(write_snapshot, snapshot))
+
+    async def _do(self, action: Callable[[sqlite3.Connection, Head], None]) -> None:
+        """Have something done in the writer's order, in a transaction of its own."""
         writer = self._writable()
-
-        def save(connection: sqlite3.Connection, head: Head) -> None:
-            check_snapshot(snapshot, head.position)
-            checksum = snapshot_checksum(snapshot)
-            connection.execute(
-                "INSERT OR REPLACE INTO snapshot (name, position, digest, checksum, data)"
-                " VALUES (?, ?, ?, ?, ?)",
-                (snapshot.name, snapshot.position, snapshot.digest, checksum, snapshot.data),
-            )
-            connection.execute(
-                "DELETE FROM snapshot WHERE name = ?1 AND position NOT IN (SELECT position"
-                " FROM snapshot WHERE name = ?1 ORDER BY position DESC LIMIT ?2)",
-                (snapshot.name, _SNAPSHOTS_KEPT),
-            )
-
         future: asyncio.Future[None] = self._loop.create_future()
-        writer.put(Job(save, future))
+        writer.put(Job(action, future))
         await future
 
     # ---- reading
@@ -415,7 +402,7 @@ class SqliteStore:
             await self._readings.close()
             if self._writer is not None:
                 await self._writer.close()
-        except (sqlite3.Error, OSError) as error:
+        except TROUBLE as error:
             raise failure(self.location, "Closing", error) from error
 
     async def __aenter__(self) -> Self:
@@ -442,15 +429,15 @@ class SqliteStore:
 
 def _parse(location: str) -> tuple[Files, Synchronous]:
     place, options = split_location(location, ("synchronous",))
-    synchronous = options.get("synchronous", "full")
-    if not place or synchronous not in ("full", "normal"):
+    synchronous = _MODES.get(options.get("synchronous", "full"))
+    if not place or synchronous is None:
         raise OpenRefused(
             f"The address {location!r} has no path, or a mode that is not full or normal.",
             code="store.invalid_location",
             hint="As in sqlite:run.db or sqlite:run.db?synchronous=normal.",
             details={"location": location},
         )
-    return Files(Path(place)), cast("Synchronous", synchronous)
+    return Files(Path(place)), synchronous
 
 
 if TYPE_CHECKING:

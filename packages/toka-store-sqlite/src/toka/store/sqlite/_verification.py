@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from toka.store.sqlite._reader import Reader
     from toka.store.sqlite._rows import Row
 
+_UNREADABLE: Final = (sqlite3.DatabaseError, UnicodeDecodeError)
+
 STEP: Final = 1_000
 """Events of one step."""
 
@@ -61,7 +63,7 @@ class Verification:
             check_recorded(reader, self._location, reader.head(), self._recorded)
         except Damaged as error:
             self._check.problem(error.position, str(error.details["what"]))
-        except sqlite3.DatabaseError as error:
+        except _UNREADABLE as error:
             self._check.problem(None, f"SQLite cannot read it: {error}")
 
     def step(self, reader: Reader) -> bool:
@@ -72,7 +74,7 @@ class Verification:
             rows = reader.rows(self.walked, min(STEP, self._end - self.walked))
             for row in rows:
                 self._walk(reader, row)
-        except sqlite3.DatabaseError as error:
+        except _UNREADABLE as error:
             self._check.problem(self.walked + 1, f"SQLite cannot read on: {error}")
             return False
         return bool(rows)
@@ -103,7 +105,7 @@ class Verification:
                 self._check.problem(None, "the causal graph has edges that no event names")
             for name in reader.snapshot_names():
                 self._check_snapshots(reader, name)
-        except sqlite3.DatabaseError as error:
+        except _UNREADABLE as error:
             self._check.problem(None, f"SQLite cannot read what is derived: {error}")
         return self._check.report()
 

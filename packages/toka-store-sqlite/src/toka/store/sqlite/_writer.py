@@ -28,20 +28,25 @@ from toka.store.core import (
     Receipt,
     StoreError,
     StoreFailed,
+    check_snapshot,
+    snapshot_checksum,
 )
 from toka.store.sqlite._draft import Append, Draft
-from toka.store.sqlite._failures import failure
+from toka.store.sqlite._failures import TROUBLE, failure
 from toka.store.sqlite._reader import Reader
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Sequence
 
+    from toka.store.core import Snapshot
     from toka.store.sqlite._headfile import HeadFile
     from toka.store.sqlite._lock import WriterLock
 
 _GROUP_BYTES: Final = 16 * 1024 * 1024
 """Payload after which a transaction takes no further append."""
+
+_SNAPSHOTS_KEPT: Final = 2
 
 logger = logging.getLogger(__name__)
 
@@ -184,7 +189,8 @@ class Writer:
                 raise DuplicateEvent(event.id, "is not stored next to the others of this append")
             if self._reader.at(place).new() != event:
                 raise DuplicateEvent(event.id, "is stored with other content")
-        return Receipt(first, place, self._reader.at(place).digest)
+        last = first + len(append.ids) - 1
+        return Receipt(first, last, self._reader.at(last).digest)
 
     def _do(self, job: Job) -> None:
         self._connection.execute("BEGIN IMMEDIATE")
@@ -209,7 +215,7 @@ class Writer:
 
     def _refusal(self) -> StoreError:
         error = self._failure
-        if isinstance(error, (sqlite3.Error, OSError)):
+        if isinstance(error, TROUBLE):
             return failure(self._location, "Writing", error)
         return StoreFailed(f"Writing to {self._location} failed: {error!r}.")
 
@@ -222,3 +228,24 @@ class Writer:
             self._connection.close()
             self._head_file.close()
             self._lock.release()
+
+
+def write_snapshot(snapshot: Snapshot, connection: sqlite3.Connection, head: Head) -> None:
+    """Keep a snapshot and drop the oldest of its name; the action of a `Job`.
+
+    Raises:
+        InvalidSnapshot: It has no name, or leads the log.
+        sqlite3.Error: Output failed.
+    """
+    check_snapshot(snapshot, head.position)
+    checksum = snapshot_checksum(snapshot)
+    connection.execute(
+        "INSERT OR REPLACE INTO snapshot (name, position, digest, checksum, data)"
+        " VALUES (?, ?, ?, ?, ?)",
+        (snapshot.name, snapshot.position, snapshot.digest, checksum, snapshot.data),
+    )
+    connection.execute(
+        "DELETE FROM snapshot WHERE name = ?1 AND position NOT IN (SELECT position"
+        " FROM snapshot WHERE name = ?1 ORDER BY position DESC LIMIT ?2)",
+        (snapshot.name, _SNAPSHOTS_KEPT),
+    )
