@@ -8,12 +8,14 @@ from toka.auth import AuthenticationError
 from toka.kernel import AgentSpawned, HostOpened, ObservationEmitted, TokenAdmitted
 from toka.runtime import (
     LogFailed,
+    Overloaded,
     Rejected,
     RuntimeClosed,
     UlidSource,
     from_store,
     open_runtime,
 )
+from toka.store.core import StoreBusy
 from toka.store.core.testing import FaultyStore
 from toka.types import (
     AgentId,
@@ -252,6 +254,25 @@ async def test_everything_in_flight_fails_with_the_log(store, desk) -> None:
         known = runtime.state.agent(agent)
         assert known is not None
         assert known.queued == 0
+
+
+async def test_a_store_that_is_busy_refuses_and_changes_nothing(store, desk) -> None:
+    class BusyStore(FaultyStore):
+        async def append(self, events, **options):
+            if self.appends == 2:
+                self.appends += 1
+                raise StoreBusy(1, 1, "appends")
+            return await super().append(events, **options)
+
+    async with open_runtime(BusyStore(store), desk.authenticator, desk.token()) as runtime:
+        token = desk.token()
+        agent = await _spawn(runtime, token)
+        state = runtime.state
+        with pytest.raises(Overloaded):
+            await runtime.submit(Message(token, ScheduleTask(agent, TaskSpec("x"))))
+        assert runtime.state is state
+        await runtime.submit(Message(token, ScheduleTask(agent, TaskSpec("y"))))
+        assert runtime.position == (await store.head()).position
 
 
 async def test_another_writer_of_the_same_log_is_noticed(store, desk) -> None:
