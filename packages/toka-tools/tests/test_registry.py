@@ -19,6 +19,7 @@ from toka.tools import (
     tool,
 )
 from toka.tools._read_file import ReadFile
+from toka.tools._typed import TypedTool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -215,3 +216,15 @@ class _Foreign(ReadFile):
     @property
     def parameters(self) -> JsonObject:
         return self._schema
+
+
+def test_every_built_in_tool_says_what_its_calls_may_request() -> None:
+    actions = {
+        tool.name: tool.actions for tool in ToolRegistry.builtin() if isinstance(tool, TypedTool)
+    }
+    assert actions["read_file"] == ("fs:read",)
+    assert actions["write_file"] == ("fs:write",)
+    assert actions["run_command"] == ("proc:run",)
+    assert "net:post" in actions["http_request"]
+    assert all(actions.values())
+    assert set(actions) == set(ToolRegistry.builtin().names())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias, get_args
 
 import attrs
 from msgspec import Meta
@@ -54,12 +54,15 @@ _FRAMING: Final = frozenset(
 _CARRIED: Final = frozenset({"accept", "accept-language", "content-type", "user-agent"})
 
 
+Method: TypeAlias = Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
+
+
 @attrs.frozen
 class HttpRequestArguments:
     """Arguments of `http_request`."""
 
     url: Annotated[str, Meta(description="An http or https URL, without user and password.")]
-    method: Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"] = "GET"
+    method: Method = "GET"
     headers: dict[str, str] = attrs.field(factory=dict[str, str])
     body: Annotated[str, Meta(description="Text, sent as UTF-8.")] = ""
     timeout: Annotated[Annotated[float, Meta(gt=0)] | None, Meta(description="Seconds.")] = None
@@ -90,6 +93,7 @@ class HttpRequest(TypedTool[HttpRequestArguments]):
         " `body_base64` if it is no text. A status such as 404 is a result."
     )
     side_effect: SideEffect = "external"
+    actions = tuple(f"net:{method.lower()}" for method in get_args(Method))
     kind = HttpRequestArguments
 
     def effect_of(self, arguments: JsonObject) -> SideEffect:

@@ -50,6 +50,7 @@ class ListFiles(TypedTool[ListFilesArguments]):
         " `type`, `size` and `modified` (seconds since 1970), and what was `skipped` and why."
     )
     side_effect: SideEffect = "read_only"
+    actions = ("fs:read",)
     kind = ListFilesArguments
 
     def needs(self, arguments: ListFilesArguments, workspace: Workspace) -> tuple[str, ...]:

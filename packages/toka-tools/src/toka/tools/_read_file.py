@@ -44,6 +44,7 @@ class ReadFile(TypedTool[ReadFileArguments]):
         " `truncated`. `replaced` says that bytes that are no UTF-8 were replaced."
     )
     side_effect: SideEffect = "read_only"
+    actions = ("fs:read",)
     kind = ReadFileArguments
 
     def needs(self, arguments: ReadFileArguments, workspace: Workspace) -> tuple[str, ...]:

@@ -68,6 +68,7 @@ class RunCommand(TypedTool[RunCommandArguments]):
         " `exit_code` or `signal`, `stdout` and `stderr`. An exit code other than 0 is a result."
     )
     side_effect: SideEffect = "external"
+    actions = ("proc:run",)
     kind = RunCommandArguments
 
     def effect_of(self, arguments: JsonObject) -> SideEffect:

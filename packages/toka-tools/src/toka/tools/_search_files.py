@@ -89,6 +89,7 @@ class SearchFiles(TypedTool[SearchFilesArguments]):
         " `matches` with absolute `path`, `line`, `column` (both from 1) and the line's `text`."
     )
     side_effect: SideEffect = "read_only"
+    actions = ("fs:read",)
     kind = SearchFilesArguments
 
     def needs(self, arguments: SearchFilesArguments, workspace: Workspace) -> tuple[str, ...]:

@@ -35,6 +35,9 @@ class TypedTool(ABC, Generic[A]):
     honours_idempotency_key: bool = False
     taints: bool = True
     kind: type[A]
+    actions: tuple[str, ...] = ()
+    """Domain and action of what calls may request, as in `fs:read`, so that no model is offered a
+    tool that none of its permissions reaches; empty says nothing."""
 
     @property
     def parameters(self) -> JsonObject:

@@ -64,6 +64,7 @@ class WriteFile(_WritingTool):
         " never a part."
     )
     side_effect: SideEffect = "idempotent"
+    actions = ("fs:write",)
 
     async def run(self, arguments: WriteFileArguments, context: ToolContext) -> Output:
         import anyio.to_thread  # noqa: PLC0415 - 40 ms at import
@@ -77,6 +78,7 @@ class AppendFile(_WritingTool):
     name = "append_file"
     description = "Append to a file, making it if it is missing."
     side_effect: SideEffect = "external"
+    actions = ("fs:write",)
 
     async def run(self, arguments: WriteFileArguments, context: ToolContext) -> Output:
         import anyio.to_thread  # noqa: PLC0415 - 40 ms at import
