@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 
+import anyio
 import pytest
 
 from toka.store.core import (
@@ -358,3 +359,10 @@ async def test_an_event_takes_less_than_420_bytes_on_disk(tmp_path):
             await store.append([event])
         await store.append(batch[100:])
     assert path.stat().st_size / count <= 420
+
+
+def test_trio_is_refused_in_so_many_words(tmp_path):
+    with pytest.raises(StoreFailed) as caught:
+        anyio.run(SqliteStore.open, str(tmp_path / "run.db"), backend="trio")
+    assert caught.value.code == "store.needs_asyncio"
+    assert list(tmp_path.iterdir()) == []

@@ -27,11 +27,12 @@ def check_event(event: NewEvent) -> bytes:
         PayloadTooLarge: The payload exceeds the limit.
     """
     identifier = pack_id(event.id)
-    if type(event.payload) is not bytes:
+    payload, time = event.payload, event.time
+    if type(payload) is not bytes:
         raise _invalid(event, "payload", "is not bytes")
-    if len(event.payload) > MAX_PAYLOAD_BYTES:
-        raise PayloadTooLarge(len(event.payload), MAX_PAYLOAD_BYTES, event.id)
-    if type(event.time) is not int or not 0 <= event.time <= MAX_TIME:
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise PayloadTooLarge(len(payload), MAX_PAYLOAD_BYTES, event.id)
+    if type(time) is not int or not 0 <= time <= MAX_TIME:
         raise _invalid(event, "time", f"is not an integer from 0 to {MAX_TIME}")
     _check_texts(event)
     if event.parents:

@@ -7,12 +7,14 @@ time from a table.
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import Final
 
 from toka.store.core._errors import InvalidEvent
 from toka.types import EventId
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_halves: Final = Struct(">QQ").unpack
 _PAIRS: Final = tuple(high + low for high in _ALPHABET for low in _ALPHABET)
 
 # Whatever is not of the alphabet becomes "~", because `int` would let signs, spaces, underscores
@@ -45,13 +47,12 @@ def pack_id(event_id: str) -> bytes:
 def unpack_id(data: bytes) -> EventId:
     """Return the identifier that 16 bytes stand for."""
     pairs = _PAIRS
-    time = int.from_bytes(data[:6], "big")
-    high = int.from_bytes(data[6:11], "big")
-    low = int.from_bytes(data[11:], "big")
+    high, low = _halves(data)
+    high = high << 4 | low >> 60  # now both are whole numbers of pairs
     return EventId(
-        f"{pairs[time >> 40]}{pairs[time >> 30 & 1023]}{pairs[time >> 20 & 1023]}"
-        f"{pairs[time >> 10 & 1023]}{pairs[time & 1023]}"
-        f"{pairs[high >> 30]}{pairs[high >> 20 & 1023]}{pairs[high >> 10 & 1023]}"
+        f"{pairs[high >> 60]}{pairs[high >> 50 & 1023]}{pairs[high >> 40 & 1023]}"
+        f"{pairs[high >> 30 & 1023]}{pairs[high >> 20 & 1023]}{pairs[high >> 10 & 1023]}"
         f"{pairs[high & 1023]}"
-        f"{pairs[low >> 30]}{pairs[low >> 20 & 1023]}{pairs[low >> 10 & 1023]}{pairs[low & 1023]}"
+        f"{pairs[low >> 50 & 1023]}{pairs[low >> 40 & 1023]}{pairs[low >> 30 & 1023]}"
+        f"{pairs[low >> 20 & 1023]}{pairs[low >> 10 & 1023]}{pairs[low & 1023]}"
     )

@@ -152,26 +152,26 @@ class MemoryStore:
         return self._store(self._chained(events))
 
     def _repeated(self, events: Sequence[NewEvent]) -> Receipt | None:
-        known = [self._positions.get(event.id) for event in events]
-        first = known[0]
-        if first is None:
-            taken = next((i for i, position in enumerate(known) if position is not None), None)
-            if taken is not None:
-                raise DuplicateEvent(events[taken].id, "is already stored, others of this are not")
-            if len({event.id for event in events}) != len(events):
-                raise DuplicateEvent(events[0].id, "shares an append with an identifier used twice")
+        ids = [event.id for event in events]
+        if self._positions.keys().isdisjoint(ids):
+            if len(ids) > 1 and len(set(ids)) != len(ids):
+                raise DuplicateEvent(ids[0], "is in an append that repeats itself")
             return None
+        first = self._positions.get(ids[0])
+        if first is None:
+            taken = next(event_id for event_id in ids if event_id in self._positions)
+            raise DuplicateEvent(taken, "is stored, others of this append are not")
         return self._receipt(events, first)
 
     def _receipt(self, events: Sequence[NewEvent], first: int) -> Receipt:
         for event, stored in zip(events, self._events[first - 1 :], strict=False):
             if stored.id != event.id:
-                raise DuplicateEvent(event.id, "is not stored where its repetition would stand")
+                raise DuplicateEvent(event.id, "is not stored next to the others of this append")
             if stored.new() != event:
-                raise DuplicateEvent(event.id, "is already stored with other content")
+                raise DuplicateEvent(event.id, "is stored with other content")
         last = first + len(events) - 1
         if last > len(self._events):
-            raise DuplicateEvent(events[0].id, "is already stored, others of this append are not")
+            raise DuplicateEvent(events[0].id, "is stored, others of this append are not")
         return Receipt(first, last, self._events[last - 1].digest)
 
     def _check_expectations(self, streams: Mapping[str, Expected], head: int | None) -> None:
@@ -183,12 +183,13 @@ class MemoryStore:
                 raise WrongVersion(stream, expected, version)
 
     def _check_parents(self, events: Sequence[NewEvent]) -> None:
-        earlier: set[str] = set()
-        for event in events:
+        if not any(event.parents for event in events):
+            return
+        places = {event.id: index for index, event in enumerate(events)}
+        for index, event in enumerate(events):
             for parent in event.parents:
-                if parent not in self._positions and parent not in earlier:
+                if parent not in self._positions and places.get(parent, index) >= index:
                     raise UnknownParent(event.id, parent)
-            earlier.add(event.id)
 
     def _check_room(self, events: Sequence[NewEvent]) -> None:
         count = len(self._events) + len(events)

@@ -7,6 +7,7 @@ a row, in the row before, or in a text that the row names, is found by whoever r
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
@@ -139,7 +140,7 @@ class RowDecoder:
                 previous,
                 digest,
             )
-        except (IndexError, msgspec.MsgspecError) as error:
+        except (struct.error, msgspec.MsgspecError) as error:
             raise Damaged(self._location, "the row has no meaning", position=position) from error
 
     def _parents(self, packed: bytes) -> tuple[EventId, ...]:

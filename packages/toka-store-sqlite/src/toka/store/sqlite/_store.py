@@ -112,6 +112,7 @@ class SqliteStore:
             StoreFailed: Input or output failed, or there is no asyncio event loop.
         """
         files, synchronous = _parse(location)
+        _need_asyncio()
         store = cls(files, clock or SystemClock())
         try:
             if read_only:
@@ -425,6 +426,17 @@ class SqliteStore:
                 code="store.forked",
                 hint="Open the store anew in the child, with read_only=True beside a writer.",
             )
+
+
+def _need_asyncio() -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError as error:
+        raise StoreFailed(
+            "A SQLite store needs asyncio's event loop, and none is running.",
+            code="store.needs_asyncio",
+            hint="Run it under asyncio; the memory store works under trio too.",
+        ) from error
 
 
 def _parse(location: str) -> tuple[Files, Synchronous]:
