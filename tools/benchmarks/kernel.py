@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import attrs
 import msgspec
 
+from benchmarks._replay import megabytes_of_replay, replayed
 from toka.capability.core import Claims
 from toka.kernel import (
     EMPTY_STATE,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from toka.types import AnyOperation
     from workshop.measure import Subject
 
+LOG = 1_000_000
 FAMILIES, AGENTS, TASKS, STEPS = 20, 5, 2, 40
 NOW = 1_700_000_000 * NANOSECONDS
 CLAIMS = Claims(
@@ -217,4 +219,19 @@ def measures() -> list[Measure]:
             [at_least(100_000)],
         ),
         Measure("payload of a no-op step", "bytes", {"ours": bytes_of_a_step}, [at_most(180)]),
+        Measure(
+            f"replay of a log of {LOG:,} events",
+            "events/s",
+            {"ours": replayed(LOG), "a tenth of it": replayed(LOG // 10)},
+            [at_least(60_000), at_least(0.8, times="a tenth of it")],
+        ),
+        Measure(
+            f"memory that a replay of {LOG:,} events takes",
+            "MB",
+            {
+                "ours": megabytes_of_replay(LOG),
+                "a tenth of it": megabytes_of_replay(LOG // 10),
+            },
+            [at_most(1.25, times="a tenth of it")],
+        ),
     ]

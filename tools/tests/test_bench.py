@@ -54,7 +54,18 @@ def test_subjects_take_turns_after_a_round_to_warm_up() -> None:
 def test_the_median_speaks_and_the_warm_up_does_not_count() -> None:
     figures = iter([1000, 1, 2, 3, 4, 5, 6, 99])
 
-    assert take_turns(Measure("m", "u", {"ours": lambda: next(figures)}), ignore) == {"ours": 4}
+    measure = Measure("m", "u", {"ours": lambda: next(figures)})
+    assert [row.ours for row in rows("demo", measure, take_turns(measure, ignore))] == [4]
+
+
+def test_a_ratio_is_that_of_rounds_so_a_slow_hour_does_not_judge() -> None:
+    slow = [1, 1, 1, 1, 10, 10, 10, 10]
+    ours, peer = iter([2.0 / pace for pace in slow]), iter([1.0 / pace for pace in slow])
+    subjects = {"ours": lambda: next(ours), "peer": lambda: next(peer)}
+
+    assert judged(Measure("m", "u", subjects, [at_least(2, times="peer")])) == [
+        ("peer", 2.0, ">= 2 x peer", True)
+    ]
 
 
 def test_a_median_of_fewer_than_seven_runs_is_refused() -> None:

@@ -18,8 +18,10 @@ others are peers. A subject whose software is not there raises `NotInstalled`.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import operator
+import shutil
 import tempfile
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -48,12 +50,10 @@ class Bar:
     number: float
     peer: str | None = None
 
-    def is_met(self, ours: float, peer: float | None) -> bool | None:
-        """Tell whether the bar is met; None if the peer it is drawn at gave no figure."""
+    def is_met(self, figure: float) -> bool:
+        """Tell whether a figure, or its ratio to the peer's, meets the bar."""
         compare = operator.ge if self.sign == ">=" else operator.le
-        if self.peer is None:
-            return compare(ours, self.number)
-        return None if peer is None else compare(ours, self.number * peer)
+        return compare(figure, self.number)
 
     def __str__(self) -> str:
         return f"{self.sign} {self.number:g}" + (f" x {self.peer}" if self.peer else "")
@@ -106,8 +106,8 @@ class Row:
         return asdict(self)
 
 
-def take_turns(measure: Measure, say: Callable[[str], None]) -> dict[str, float]:
-    """Return the median of each subject that is there; A B A B, after one round to warm up."""
+def take_turns(measure: Measure, say: Callable[[str], None]) -> dict[str, list[float]]:
+    """Return the figures of each subject that is there; A B A B, after one round to warm up."""
     figures: dict[str, list[float]] = {}
     for name, subject in measure.subjects.items():
         try:
@@ -120,31 +120,50 @@ def take_turns(measure: Measure, say: Callable[[str], None]) -> dict[str, float]
         for name, collected in figures.items():
             gc.collect()
             collected.append(measure.subjects[name]())
-    return {name: median(them) for name, them in figures.items()}
+    return figures
 
 
-def rows(suite: str, measure: Measure, medians: Mapping[str, float]) -> Iterator[Row]:
-    """Yield one row for each bar, and one for each peer that no bar is drawn at."""
+def rows(suite: str, measure: Measure, figures: Mapping[str, list[float]]) -> Iterator[Row]:
+    """Yield one row for each bar, and one for each peer that no bar is drawn at.
+
+    A ratio is the median of the ratios of each round, not the ratio of the medians: what slows the
+    machine for a while slows both subjects of a round.
+    """
     judged = {bar.peer for bar in measure.bars}
     without: list[tuple[str | None, Bar | None]] = [
         (name, None) for name in measure.subjects if name != OURS and name not in judged
     ]
     pairs = [*((bar.peer, bar) for bar in measure.bars), *without]
-    ours = medians.get(OURS)
+    ours = figures.get(OURS)
     for name, bar in pairs or [(None, None)]:
-        peer = medians.get(name) if name else None
+        peer = figures.get(name) if name else None
+        ratio = _ratio(ours, peer)
         yield Row(
             suite=suite,
             measure=measure.name,
             unit=measure.unit,
-            ours=ours,
-            peer=peer,
+            ours=median(ours) if ours else None,
+            peer=median(peer) if peer else None,
             peer_name=name,
-            ratio=ours / peer if ours is not None and peer else None,
+            ratio=ratio,
             bar=str(bar) if bar else None,
-            # Without a figure of ours, a bar is missed; without the peer's, nobody knows.
-            met=(bar.is_met(ours, peer) if ours is not None else False) if bar else None,
+            met=_is_met(bar, ours, ratio) if bar else None,
         )
+
+
+def _ratio(ours: list[float] | None, peer: list[float] | None) -> float | None:
+    if not ours or not peer:
+        return None
+    return median([mine / theirs for mine, theirs in zip(ours, peer, strict=True)])
+
+
+def _is_met(bar: Bar, ours: list[float] | None, ratio: float | None) -> bool | None:
+    """Tell whether a bar is met: missed without our figure, unknown without the peer's."""
+    if not ours:
+        return False
+    if bar.peer is None:
+        return bar.is_met(median(ours))
+    return None if ratio is None else bar.is_met(ratio)
 
 
 @contextmanager
@@ -152,3 +171,10 @@ def scratch() -> Generator[Path]:
     """Lend a folder on a disk: where temporary files are kept in memory, syncing costs nothing."""
     with tempfile.TemporaryDirectory(prefix="toka-bench-", dir="/var/tmp") as folder:
         yield Path(folder)
+
+
+def scratch_for_ever() -> Path:
+    """Return a folder on a disk that is there until this process ends."""
+    folder = tempfile.mkdtemp(prefix="toka-bench-", dir="/var/tmp")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)

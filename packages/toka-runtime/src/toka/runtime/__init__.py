@@ -9,7 +9,7 @@ from toka.runtime._errors import (
     RuntimeHostError,
 )
 from toka.runtime._identifiers import UlidSource
-from toka.runtime._log import Logged, from_store
+from toka.runtime._log import Logged, from_store, to_store
 from toka.runtime._recovery import ReplayReport, replay
 from toka.runtime._runtime import Receipt, Runtime, holder_name, open_runtime
 
@@ -29,4 +29,5 @@ __all__ = [
     "holder_name",
     "open_runtime",
     "replay",
+    "to_store",
 ]
