@@ -4,6 +4,7 @@
     └── CapabilityError               a rule of capabilities was broken
         ├── PermissionSyntaxError     a text is not a permission or a request
         ├── HierarchyError            an implication between actions cannot be added
+        ├── InvalidWindowError        a text is not a time window, or its zone is unknown
         └── TokenRefusedError         a token, or what it says, is not accepted: carries a `Denial`
             └── InvalidClaimsError    claims break a limit, at minting or at checking
 
@@ -37,6 +38,12 @@ class HierarchyError(CapabilityError, ValueError):
     """An implication between actions would make a cycle, or does not name two actions."""
 
     default_code = "capability.bad_hierarchy"
+
+
+class InvalidWindowError(CapabilityError, ValueError):
+    """A text is not a time window, or names a zone that is not known here."""
+
+    default_code = "capability.bad_window"
 
 
 class TokenRefusedError(CapabilityError):

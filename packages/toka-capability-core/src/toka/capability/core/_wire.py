@@ -11,24 +11,38 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final, NoReturn
 
+from toka.capability.core._caveat_wire import (
+    encode_rate,
+    encode_windows,
+    read_budget,
+    read_extensions,
+    read_holder,
+    read_rate,
+    read_windows,
+)
 from toka.capability.core._claims import Claims
 from toka.capability.core._denial import Denial
-from toka.capability.core._errors import InvalidClaimsError, TokenRefusedError
+from toka.capability.core._errors import InvalidClaimsError
+from toka.capability.core._members import integer, malformed, some_texts, text, texts
 from toka.types import CanonicalEncodingError, canonical
 
 if TYPE_CHECKING:
     from toka.types import Json, JsonObject
 
 _REQUIRED: Final = frozenset({"sub", "vault", "permissions", "iat", "exp", "jti"})
-_KNOWN: Final = _REQUIRED | {"nbf", "aud", "untainted", "budget"}
+_RESTRICTIONS: Final = frozenset({"windows", "depth", "rate", "cnf", "ext"})
+_KNOWN: Final = _REQUIRED | {"nbf", "aud", "untainted", "budget"} | _RESTRICTIONS
 
 
 def encode_claims(claims: Claims) -> bytes:
     """Return the canonical JSON of `claims`; what is absent is left out.
 
     Raises:
-        InvalidClaimsError: A text is not in normalisation form C, or an integer exceeds 64 bits.
+        InvalidClaimsError: A text is not in normalisation form C, an integer exceeds 64 bits, or
+            the claims are those of a chain, which no single token says.
     """
+    if claims.chain:
+        raise _unencodable("the claims are those of a chain")
     wire: dict[str, Json] = {
         "sub": claims.subject,
         "vault": claims.vault,
@@ -45,11 +59,26 @@ def encode_claims(claims: Claims) -> bytes:
         wire["untainted"] = claims.untainted
     if claims.budget:
         wire["budget"] = dict(claims.budget)
+    wire |= _encode_restrictions(claims)
     try:
         return canonical(wire)
     except CanonicalEncodingError as error:
-        denial = Denial(code=InvalidClaimsError.default_code, rule=error.message)
-        raise InvalidClaimsError.of(denial) from error
+        raise _unencodable(error.message) from error
+
+
+def _encode_restrictions(claims: Claims) -> dict[str, Json]:
+    wire: dict[str, Json] = {}
+    if claims.windows:
+        wire["windows"] = encode_windows(claims.windows)
+    if claims.depth is not None:
+        wire["depth"] = claims.depth
+    if claims.rate is not None:
+        wire["rate"] = encode_rate(claims.rate)
+    if claims.holder is not None:
+        wire["cnf"] = {"jkt": claims.holder}
+    if claims.extensions:
+        wire["ext"] = {extension.name: extension.data for extension in claims.extensions}
+    return wire
 
 
 def decode_claims(payload: bytes) -> Claims:
@@ -60,23 +89,28 @@ def decode_claims(payload: bytes) -> Claims:
     """
     wire = strict_json(payload)
     if not isinstance(wire, dict):
-        raise _malformed("the claims are not an object")
+        raise malformed("the claims are not an object")
     members: JsonObject = wire
     if not members.keys() <= _KNOWN:
-        raise _malformed("the claims hold an unknown member")
+        raise malformed("the claims hold an unknown member")
     if not members.keys() >= _REQUIRED:
-        raise _malformed(f"the claims lack {', '.join(sorted(_REQUIRED - members.keys()))}")
+        raise malformed(f"the claims lack {', '.join(sorted(_REQUIRED - members.keys()))}")
     return Claims(
-        subject=_text(members, "sub"),
-        vault=_text(members, "vault"),
-        permissions=_texts(members, "permissions"),
-        issued_at=_integer(members, "iat"),
-        expires_at=_integer(members, "exp"),
-        token_id=_text(members, "jti"),
-        not_before=_integer(members, "nbf") if "nbf" in members else None,
-        audience=_present(members, "aud"),
-        untainted=_present(members, "untainted"),
-        budget=_budget(members),
+        subject=text(members, "sub"),
+        vault=text(members, "vault"),
+        permissions=texts(members, "permissions"),
+        issued_at=integer(members, "iat"),
+        expires_at=integer(members, "exp"),
+        token_id=text(members, "jti"),
+        not_before=integer(members, "nbf") if "nbf" in members else None,
+        audience=some_texts(members, "aud") if "aud" in members else (),
+        untainted=some_texts(members, "untainted") if "untainted" in members else (),
+        budget=read_budget(members) if "budget" in members else (),
+        windows=read_windows(members) if "windows" in members else (),
+        depth=integer(members, "depth") if "depth" in members else None,
+        rate=read_rate(members) if "rate" in members else None,
+        holder=read_holder(members) if "cnf" in members else None,
+        extensions=read_extensions(members) if "ext" in members else (),
     )
 
 
@@ -91,7 +125,7 @@ def strict_json(data: bytes) -> Json:
     try:
         value: Json = _DECODER.decode(data.decode())
     except (ValueError, RecursionError) as error:
-        raise _malformed("a part is not strict JSON") from error
+        raise malformed("a part is not strict JSON") from error
     return value
 
 
@@ -111,49 +145,5 @@ _DECODER: Final = json.JSONDecoder(
 )
 
 
-def _text(members: JsonObject, name: str) -> str:
-    value = members[name]
-    if not isinstance(value, str):
-        raise _malformed(f"{name} is not text")
-    return value
-
-
-def _integer(members: JsonObject, name: str) -> int:
-    value = members[name]
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise _malformed(f"{name} is not an integer")
-    return value
-
-
-def _texts(members: JsonObject, name: str) -> tuple[str, ...]:
-    value = members[name]
-    if not isinstance(value, list):
-        raise _malformed(f"{name} is not a list")
-    texts = tuple([item for item in value if isinstance(item, str)])
-    if len(texts) != len(value):
-        raise _malformed(f"{name} holds something that is not text")
-    return texts
-
-
-def _present(members: JsonObject, name: str) -> tuple[str, ...]:
-    """Read a list that says something only if it is not empty, and is left out otherwise."""
-    if name not in members:
-        return ()
-    texts = _texts(members, name)
-    # An empty audience read as "no audience" would turn "nobody" into "everybody".
-    if not texts:
-        raise _malformed(f"{name} is empty")
-    return texts
-
-
-def _budget(members: JsonObject) -> tuple[tuple[str, int], ...]:
-    if "budget" not in members:
-        return ()
-    value = members["budget"]
-    if not isinstance(value, dict) or not value:
-        raise _malformed("budget is not an object, or empty")
-    return tuple([(name, _integer(value, name)) for name in sorted(value)])
-
-
-def _malformed(rule: str) -> TokenRefusedError:
-    return TokenRefusedError.of(Denial(code="capability.malformed", rule=rule))
+def _unencodable(rule: str) -> InvalidClaimsError:
+    return InvalidClaimsError.of(Denial(code=InvalidClaimsError.default_code, rule=rule))
