@@ -89,17 +89,14 @@ def _restore(raft: Raft, snapshot: Snapshot) -> bool:
     log = raft.log
     if snapshot.index <= log.committed:
         return False
-    # Sent before this node was added, or after it was removed: it does not concern it.
-    conf = snapshot.conf_state
-    if raft.id not in conf.members:
-        return False
     if log.matches(snapshot.index, snapshot.term):
         # The log is the same up to there, and what follows may be needed (section 7, rule 6).
         log.commit_to(snapshot.index)
         return False
-    # Otherwise the log conflicts with what is committed, or is too short: all of it goes.
+    # Otherwise the log conflicts with what is committed, or is too short: all of it goes. The
+    # snapshot may know nothing of this node yet, whose addition is then among what follows.
     log.restore(snapshot)
-    _membership.restore(raft, conf)
+    _membership.restore(raft, snapshot.conf_state)
     return True
 
 
