@@ -22,7 +22,7 @@ from toka.orchestration._run import (
     run_key,
 )
 from toka.orchestration._spec_set import SpecSet, SpecSettings, load_specs
-from toka.types import MAX_PERMISSIONS, ulid
+from toka.types import MAX_PERMISSIONS, MAX_TOKEN_BYTES, ulid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 MAX_NAME_CHARACTERS: Final = 64
 MAX_RUN_PERMISSIONS: Final = MAX_PERMISSIONS - OWN_PERMISSIONS
+MAX_RUN_PERMISSION_BYTES: Final = MAX_TOKEN_BYTES // 4 * 3 - 1_144
+"""As JSON; what a token says besides, with the longest names, fits into the rest."""
 
 
 def define_run(
@@ -143,10 +145,11 @@ def permissions_of_agents(definition: RunDefinition) -> tuple[str, ...]:
         for spec in definition.agents
         for permission in permissions_of_agent_spec(definition, spec)[0]
     )
-    if len(union) > MAX_RUN_PERMISSIONS:
+    size = len(msgspec.json.encode(list(union)))
+    if len(union) > MAX_RUN_PERMISSIONS or size > MAX_RUN_PERMISSION_BYTES:
         raise SpecInputError(
-            f"The agents ask for {len(union)} different permissions together;"
-            f" one run carries at most {MAX_RUN_PERMISSIONS}.",
+            f"The agents ask for {len(union)} different permissions of {size} bytes together; one"
+            f" token carries {MAX_RUN_PERMISSIONS} of {MAX_RUN_PERMISSION_BYTES} bytes.",
             hint="Use wider patterns, or several runs.",
         )
     return tuple(union)

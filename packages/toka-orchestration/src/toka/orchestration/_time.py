@@ -27,7 +27,7 @@ async def wait_until(clock: Clock, moment: int) -> None:
 async def ends_by(
     clock: Clock, deadline: int | None, function: Callable[[], Awaitable[None]]
 ) -> bool:
-    """Run `function`, cancel it at `deadline`, and return whether it came to its end.
+    """Run `function`, cancel it at `deadline`, and return whether it ended by then.
 
     Args:
         clock: Whose `now` the deadline is measured by.
@@ -42,7 +42,8 @@ async def ends_by(
         async with anyio.create_task_group() as group:
             group.start_soon(_cancel_at, clock, deadline, group.cancel_scope)
             await function()
-            ended = True
+            # What could not be interrupted, a commit for example, may have ended too late.
+            ended = not group.cancel_scope.cancel_called
             group.cancel_scope.cancel()
     return ended
 
