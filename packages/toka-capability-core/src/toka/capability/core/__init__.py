@@ -1,5 +1,6 @@
 """Permissions that cover one another, claims, and the protocols of token issuers and validators."""
 
+from toka.capability.core._base64url import decode_base64url, encode_base64url
 from toka.capability.core._caveat_wire import decode_caveats, encode_caveats
 from toka.capability.core._caveats import (
     MAX_LEEWAY_SECONDS,
@@ -33,6 +34,7 @@ from toka.capability.core._claims import (
     ExtensionRule,
     Hop,
     check_limits,
+    check_moment,
     validate_claims,
     validate_for_issue,
 )
@@ -48,7 +50,7 @@ from toka.capability.core._errors import (
 from toka.capability.core._hierarchy import NO_IMPLICATIONS, ActionHierarchy, Implication
 from toka.capability.core._permission import ANY_ACTION, Permission, Request
 from toka.capability.core._permission_set import MAX_CACHED_ANSWERS, PermissionSet
-from toka.capability.core._protocols import TokenIssuer, TokenValidator
+from toka.capability.core._protocols import RootValidator, TokenIssuer, TokenValidator
 from toka.capability.core._resource import MAX_PERMISSION_BYTES, MAX_WILDCARDS, quote_resource
 from toka.capability.core._steady_time import SteadyTime
 from toka.capability.core._window import (
@@ -106,15 +108,19 @@ __all__ = [
     "PermissionSet",
     "PermissionSyntaxError",
     "Request",
+    "RootValidator",
     "SteadyTime",
     "TimeWindow",
     "TokenIssuer",
     "TokenRefusedError",
     "TokenValidator",
     "check_limits",
+    "check_moment",
     "closes_at",
+    "decode_base64url",
     "decode_caveats",
     "decode_claims",
+    "encode_base64url",
     "encode_caveats",
     "encode_claims",
     "first_leak",

@@ -155,7 +155,23 @@ def validate_claims(
     Raises:
         InvalidClaimsError: A rule is broken; `denial` says which.
     """
-    validate_for_issue(claims, now_seconds, leeway_seconds=leeway_seconds)
+    check_limits(claims)
+    check_moment(claims, now_seconds, leeway_seconds=leeway_seconds, extensions=extensions)
+
+
+def check_moment(
+    claims: Claims,
+    now_seconds: int,
+    *,
+    leeway_seconds: int = 0,
+    extensions: Mapping[str, ExtensionRule] = NO_EXTENSIONS,
+) -> None:
+    """Check what depends on the moment: the half of `validate_claims` besides `check_limits`.
+
+    Raises:
+        InvalidClaimsError: The claims do not hold now; `denial` says why.
+    """
+    _check_time(claims, now_seconds, leeway_seconds)
     if claims.windows and not is_open(claims.windows, now_seconds):
         raise _invalid("no time window is open", "capability.outside_window")
     for extension in claims.extensions:

@@ -34,3 +34,27 @@ class TokenValidator(Protocol):
             TokenRefusedError: It is not. The reason is for the audit, not for the caller.
         """
         ...
+
+
+class RootValidator(TokenValidator, Protocol):
+    """Validates tokens `header.payload.signature`, and lets a chain of hops begin with one.
+
+    The two further methods are for whoever keeps a root's signature secret and proves it by what
+    follows from it. Together they are `validate`; one alone proves nothing.
+    """
+
+    def unsafe_signature(self, signed: str) -> bytes:
+        """Return the signature that belongs to `header.payload`; whoever has it has the token.
+
+        Raises:
+            TokenRefusedError: The header is not one of ours, or names no key that is known.
+        """
+        ...
+
+    def unsafe_claims(self, signed: str) -> Claims:
+        """Return what `header.payload` says, judged as `validate` judges it, but not verified.
+
+        Raises:
+            TokenRefusedError: It is not valid now, or not well-formed.
+        """
+        ...

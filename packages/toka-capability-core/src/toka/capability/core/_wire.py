@@ -81,8 +81,12 @@ def _encode_restrictions(claims: Claims) -> dict[str, Json]:
     return wire
 
 
-def decode_claims(payload: bytes) -> Claims:
+def decode_claims(payload: bytes, *, key_id: str | None = None) -> Claims:
     """Read claims; types are checked here, limits and times by `validate_claims`.
+
+    Args:
+        payload: The JSON.
+        key_id: The name of the key that signed it, to be kept with the claims.
 
     Raises:
         TokenRefusedError: The bytes are not strict JSON, or not the claims of a token.
@@ -111,6 +115,7 @@ def decode_claims(payload: bytes) -> Claims:
         rate=read_rate(members) if "rate" in members else None,
         holder=read_holder(members) if "cnf" in members else None,
         extensions=read_extensions(members) if "ext" in members else (),
+        key_id=key_id,
     )
 
 

@@ -8,8 +8,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from toka.capability.core import Denial, TokenRefusedError, strict_json
-from toka.capability.jwt_hs256._base64url import decode, encode
+from toka.capability.core import (
+    Denial,
+    TokenRefusedError,
+    decode_base64url,
+    encode_base64url,
+    strict_json,
+)
 from toka.types import canonical
 
 ALGORITHM: Final = "HS256"
@@ -22,7 +27,7 @@ _ALLOWED: Final = frozenset({"alg", "kid", "typ"})
 
 def write_header(kid: str) -> str:
     """Return the encoded header of every token that key `kid` signs."""
-    return encode(canonical({"alg": ALGORITHM, "kid": kid, "typ": TOKEN_TYPE}))
+    return encode_base64url(canonical({"alg": ALGORITHM, "kid": kid, "typ": TOKEN_TYPE}))
 
 
 def read_kid(segment: str) -> str | None:
@@ -34,7 +39,7 @@ def read_kid(segment: str) -> str | None:
     if len(segment) > MAX_HEADER_BYTES:
         raise _refused(f"the header is over {MAX_HEADER_BYTES} bytes")
     try:
-        data = decode(segment)
+        data = decode_base64url(segment)
     except ValueError as error:
         raise _refused("the header is not canonical base64url") from error
     header = strict_json(data)

@@ -8,10 +8,10 @@ from toka.capability.core import (
     Denial,
     InvalidClaimsError,
     SteadyTime,
+    encode_base64url,
     encode_claims,
-    validate_claims,
+    validate_for_issue,
 )
-from toka.capability.jwt_hs256._base64url import encode
 from toka.capability.jwt_hs256._header import write_header
 from toka.types import MAX_TOKEN_BYTES
 
@@ -38,9 +38,9 @@ class JwtHs256Issuer:
             InvalidClaimsError: The claims break a limit, are not valid now, or make a token of
                 more than 8,192 bytes; no token is made.
         """
-        validate_claims(claims, self._time.seconds())
-        signed = self._header + encode(encode_claims(claims))
-        token = f"{signed}.{encode(self._key.sign(signed.encode('ascii')))}"
+        validate_for_issue(claims, self._time.seconds())
+        signed = self._header + encode_base64url(encode_claims(claims))
+        token = f"{signed}.{encode_base64url(self._key.sign(signed.encode('ascii')))}"
         if len(token) > MAX_TOKEN_BYTES:
             rule = f"the token has {len(token)} bytes, over {MAX_TOKEN_BYTES}"
             raise InvalidClaimsError.of(Denial(code="capability.token_too_large", rule=rule))

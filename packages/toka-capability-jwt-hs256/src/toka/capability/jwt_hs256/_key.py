@@ -10,7 +10,7 @@ import hmac
 import secrets
 from typing import Final, NoReturn, final
 
-from toka.capability.jwt_hs256._base64url import encode
+from toka.capability.core import encode_base64url
 from toka.capability.jwt_hs256._errors import InvalidKeyError
 
 MIN_KEY_BYTES: Final = 32
@@ -86,8 +86,8 @@ class Hs256Key:
 def _thumbprint(secret: bytes) -> str:
     # Publishing the hash of a secret is safe only where nobody can guess it (RFC 7638, section 7):
     # one more reason to refuse keys that are short or regular.
-    jwk = f'{{"k":"{encode(secret)}","kty":"oct"}}'
-    return encode(hashlib.sha256(jwk.encode("ascii")).digest())
+    jwk = f'{{"k":"{encode_base64url(secret)}","kty":"oct"}}'
+    return encode_base64url(hashlib.sha256(jwk.encode("ascii")).digest())
 
 
 def _checked(secret: object) -> bytes:

@@ -23,24 +23,26 @@ from hmac import compare_digest
 from typing import TYPE_CHECKING, Final
 
 from toka.capability.core import (
+    MAX_LEEWAY_SECONDS,
+    NO_EXTENSIONS,
     Denial,
     SteadyTime,
     TokenRefusedError,
+    decode_base64url,
     decode_claims,
+    encode_base64url,
     validate_claims,
 )
-from toka.capability.jwt_hs256._base64url import decode, encode
 from toka.capability.jwt_hs256._header import ALGORITHM, read_kid, write_header
 from toka.types import MAX_TOKEN_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-    from toka.capability.core import Claims, TokenValidator
+    from toka.capability.core import Claims, ExtensionRule, RootValidator
     from toka.capability.jwt_hs256._key import Hs256Key
     from toka.types import Clock
 
-MAX_LEEWAY_SECONDS: Final = 60
 MAX_REMEMBERED_HEADERS: Final = 64
 
 # A signature of 32 bytes is 43 characters; each class excludes the dot, so matching is linear.
@@ -54,7 +56,7 @@ class JwtHs256Validator:
     a token choose.
     """
 
-    __slots__ = ("_audience", "_headers", "_keys", "_leeway", "_time")
+    __slots__ = ("_audience", "_extensions", "_headers", "_keys", "_leeway", "_time")
 
     def __init__(
         self,
@@ -63,6 +65,7 @@ class JwtHs256Validator:
         leeway_seconds: int = 0,
         *,
         audience: str | None = None,
+        extensions: Mapping[str, ExtensionRule] = NO_EXTENSIONS,
     ) -> None:
         """Prepare to validate.
 
@@ -72,6 +75,7 @@ class JwtHs256Validator:
             leeway_seconds: How far the clocks of issuer and validator may differ, at most 60.
             audience: Who we are. A token for somebody else is refused; without a name of our own,
                 a token that names an audience is not for us (RFC 7519, section 4.1.3).
+            extensions: Caveats of somebody else's that are known here, by name.
 
         Raises:
             ValueError: There is no key, or the leeway is out of range.
@@ -85,6 +89,7 @@ class JwtHs256Validator:
         self._time = SteadyTime(clock)
         self._leeway = leeway_seconds
         self._audience = audience
+        self._extensions = extensions
 
     def validate(self, token: str) -> Claims:
         """Return what `token` says, if it is genuine and valid now.
@@ -92,15 +97,50 @@ class JwtHs256Validator:
         Raises:
             TokenRefusedError: It is not. The reason is for the audit, not for the caller.
         """
-        claims = decode_claims(self._verified_payload(token))
-        validate_claims(claims, self._time.seconds(), leeway_seconds=self._leeway)
+        key, payload = self._verified(token)
+        return self._judged(payload, key)
+
+    def unsafe_signature(self, signed: str) -> bytes:
+        """Return the signature that belongs to `header.payload`; whoever has it has the token.
+
+        For formats that begin with a token and keep its signature secret, as
+        toka-capability-delegation does. Nobody has vouched for `signed` yet.
+
+        Raises:
+            TokenRefusedError: The header is not one of ours, or names no key that is known.
+        """
+        return self._key_for(signed.partition(".")[0]).sign(signed.encode("ascii"))
+
+    def unsafe_claims(self, signed: str) -> Claims:
+        """Return what `header.payload` says, judged as `validate` judges it, but not verified.
+
+        For whoever has verified it by what `unsafe_signature` returned.
+
+        Raises:
+            TokenRefusedError: It is not valid now, or not well-formed.
+        """
+        header, _, payload = signed.partition(".")
+        return self._judged(payload, self._key_for(header))
+
+    def _judged(self, payload: str, key: Hs256Key) -> Claims:
+        try:
+            data = decode_base64url(payload)
+        except ValueError as error:
+            raise _refused("malformed", "the payload is not canonical base64url") from error
+        claims = decode_claims(data, key_id=key.kid)
+        validate_claims(
+            claims,
+            self._time.seconds(),
+            leeway_seconds=self._leeway,
+            extensions=self._extensions,
+        )
         if claims.audience and self._audience not in claims.audience:
             raise _refused("wrong_audience", "the token is for another audience")
         if self._audience is not None and not claims.audience:
             raise _refused("wrong_audience", "the token names no audience")
         return claims
 
-    def _verified_payload(self, token: object) -> bytes:
+    def _verified(self, token: object) -> tuple[Hs256Key, str]:
         if not isinstance(token, str) or len(token) > MAX_TOKEN_BYTES:
             raise _refused("malformed", f"the token is no text of up to {MAX_TOKEN_BYTES} bytes")
         match = _SHAPE.fullmatch(token)
@@ -109,31 +149,35 @@ class JwtHs256Validator:
         header, payload, signature = match.groups()
         key = self._headers.get(header)
         if key is None:
-            self._verify_unfamiliar(token, header)
-        else:
-            expected = encode(key.sign(token[: match.end(2)].encode("ascii")))
-            if not compare_digest(expected, signature):
-                raise _refused("bad_signature", "the signature is wrong")
-        try:
-            return decode(payload)
-        except ValueError as error:
-            raise _refused("malformed", "the payload is not canonical base64url") from error
+            return self._verify_unfamiliar(token, header), payload
+        expected = encode_base64url(key.sign(token[: match.end(2)].encode("ascii")))
+        if not compare_digest(expected, signature):
+            raise _refused("bad_signature", "the signature is wrong")
+        return key, payload
 
-    def _verify_unfamiliar(self, token: str, header: str) -> None:
-        """Verify a token whose header was not seen before, and remember the header."""
+    def _key_for(self, header: str) -> Hs256Key:
+        key = self._headers.get(header)
+        if key is not None:
+            return key
         kid = read_kid(header)
         if kid is None and len(self._keys) == 1:
             (kid,) = self._keys
         key = self._keys.get(kid) if kid is not None else None
         if key is None:
             raise _refused("unknown_key", "the token names no key that is known")
+        return key
+
+    def _verify_unfamiliar(self, token: str, header: str) -> Hs256Key:
+        """Verify a token whose header was not seen before, and remember the header."""
+        key = self._key_for(header)
         try:
-            decode(token[-43:])
+            decode_base64url(token[-43:])
         except ValueError as error:
             raise _refused("malformed", "the signature is not canonical base64url") from error
         _verify_with_joserfc(token, key)
         if len(self._headers) < MAX_REMEMBERED_HEADERS:
             self._headers[header] = key
+        return key
 
 
 def _verify_with_joserfc(token: str, key: Hs256Key) -> None:
@@ -158,4 +202,4 @@ def _refused(code: str, rule: str) -> TokenRefusedError:
 
 
 if TYPE_CHECKING:
-    _implements: type[TokenValidator] = JwtHs256Validator
+    _implements: type[RootValidator] = JwtHs256Validator

@@ -16,12 +16,12 @@ _LAST: Final = (_ALPHABET, "", _ALPHABET[::16], _ALPHABET[::4])
 """Characters that may end a text, by its length modulo 4: those whose unused bits are zero."""
 
 
-def encode(data: bytes) -> str:
+def encode_base64url(data: bytes) -> str:
     """Return `data` as text."""
     return binascii.b2a_base64(data, newline=False).translate(_TO_URL).rstrip(b"=").decode("ascii")
 
 
-def decode(text: str) -> bytes:
+def decode_base64url(text: str) -> bytes:
     """Return the bytes that `text` spells canonically.
 
     Raises:
