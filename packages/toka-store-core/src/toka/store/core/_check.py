@@ -27,14 +27,23 @@ def check_event(event: NewEvent) -> bytes:
         PayloadTooLarge: The payload exceeds the limit.
     """
     identifier = pack_id(event.id)
-    payload, time = event.payload, event.time
+    payload, time, stream, kind = event.payload, event.time, event.stream, event.kind
     if type(payload) is not bytes:
         raise _invalid(event, "payload", "is not bytes")
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise PayloadTooLarge(len(payload), MAX_PAYLOAD_BYTES, event.id)
     if type(time) is not int or not 0 <= time <= MAX_TIME:
         raise _invalid(event, "time", f"is not an integer from 0 to {MAX_TIME}")
-    _check_texts(event)
+    texts = (stream, kind, event.intent, event.actor, event.token)
+    try:
+        together = "".join(texts)
+    except TypeError as error:
+        raise _invalid(event, "stream, kind, intent, actor or token", "is not text") from error
+    # Nearly every event is short and ASCII, and needs no look at each text.
+    if len(together) > MAX_TEXT_CHARACTERS or not together.isascii():
+        _check_texts(event)
+    if not stream or not kind:
+        raise _invalid(event, "stream" if kind else "kind", "is empty")
     if event.parents:
         _check_parents(event)
     if event.tags:
@@ -43,17 +52,9 @@ def check_event(event: NewEvent) -> bytes:
 
 
 def _check_texts(event: NewEvent) -> None:
-    texts = (event.stream, event.kind, event.intent, event.actor, event.token)
-    try:
-        together = "".join(texts)
-    except TypeError as error:
-        raise _invalid(event, "stream, kind, intent, actor or token", "is not text") from error
-    # Nearly every event is short and ASCII, and needs no look at each text.
-    if len(together) > MAX_TEXT_CHARACTERS or not together.isascii():
-        for field, text in zip(("stream", "kind", "intent", "actor", "token"), texts, strict=True):
-            _check_text(event, field, text)
-    if not event.stream or not event.kind:
-        raise _invalid(event, "stream" if event.kind else "kind", "is empty")
+    for field in ("stream", "kind", "intent", "actor", "token"):
+        text: str = getattr(event, field)
+        _check_text(event, field, text)
 
 
 def _check_text(event: NewEvent, field: str, text: str) -> None:

@@ -56,6 +56,33 @@ class Append:
     future: asyncio.Future[Receipt]
 
 
+class _Numbers(dict[str, int]):
+    """The numbers of texts; a text that is met for the first time gets the next."""
+
+    def __init__(self, reader: Reader) -> None:
+        super().__init__({"": 0})
+        self._reader = reader
+        self._next = reader.last_text() + 1
+        self.new: list[tuple[int, str]] = []
+        """What the transaction in hand has to add to the database."""
+
+    def __missing__(self, text: str) -> int:
+        number = self._reader.text_number(text)
+        if number is None:
+            number = self._next
+            self._next += 1
+            self.new.append((number, text))
+        self[text] = number
+        return number
+
+    def written(self) -> None:
+        """Say that what is new was committed."""
+        self.new = []
+        if len(self) > _CACHED:
+            self.clear()
+            self[""] = 0
+
+
 class Draft:
     """Rows to be committed together, and the state of the log after them."""
 
@@ -68,14 +95,12 @@ class Draft:
         """Throw the draft away and learn the state from the database."""
         head = self._reader.head()
         self._position, self._digest = head.position, head.digest
-        self._next_text = self._reader.last_text() + 1
-        self._texts: dict[str, int] = {"": 0}
+        self._numbers = _Numbers(self._reader)
         self._versions: dict[str, int] = {}
         self._positions: dict[bytes, int] = {}
         self._begin()
 
     def _begin(self) -> None:
-        self._new_texts: list[tuple[int, str]] = []
         self._rows: list[Row] = []
         self._edges: list[tuple[int, int]] = []
 
@@ -104,7 +129,7 @@ class Draft:
             version = self._version(stream)
             if not meets(expected, version):
                 raise WrongVersion(stream, expected, version)
-        causes = self._causes(append)
+        causes = self._causes(append) if any(event.parents for event in append.events) else {}
         first = self._position + 1
         self._draft(append, causes)
         return Receipt(first, self._position, self._digest)
@@ -132,11 +157,12 @@ class Draft:
 
     def _draft(self, append: Append, causes: dict[int, bytes]) -> None:
         position, previous = self._position, self._digest
-        versions, positions, number = self._versions, self._positions, self._number
+        versions, positions, numbers = self._versions, self._positions, self._numbers
         for index, event in enumerate(append.events):
             position += 1
             stream, identifier = event.stream, append.ids[index]
-            version = self._version(stream) + 1
+            version = versions.get(stream)
+            version = 1 + (self._version(stream) if version is None else version)
             previous = header_digest(
                 event, position, version, previous, payload_digest(event.payload)
             )
@@ -144,13 +170,13 @@ class Draft:
                 (
                     position,
                     identifier,
-                    number(stream),
+                    numbers[stream],
                     version,
-                    number(event.kind),
+                    numbers[event.kind],
                     event.time,
-                    number(event.intent),
-                    number(event.actor),
-                    number(event.token),
+                    numbers[event.intent],
+                    numbers[event.actor],
+                    numbers[event.token],
                     causes.get(index),
                     _encode(event.tags) if event.tags else None,
                     previous,
@@ -167,17 +193,6 @@ class Draft:
             version = self._versions[stream] = self._reader.version(stream)
         return version
 
-    def _number(self, text: str) -> int:
-        number = self._texts.get(text)
-        if number is None:
-            number = self._reader.text_number(text)
-            if number is None:
-                number = self._next_text
-                self._next_text += 1
-                self._new_texts.append((number, text))
-            self._texts[text] = number
-        return number
-
     def commit(self) -> None:
         """Write the draft in one transaction and begin the next.
 
@@ -187,18 +202,17 @@ class Draft:
         """
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
-        if self._new_texts:
-            connection.executemany(_INSERT_TEXT, self._new_texts)
+        if self._numbers.new:
+            connection.executemany(_INSERT_TEXT, self._numbers.new)
         connection.executemany(_INSERT_EVENT, self._rows)
         if self._edges:
             connection.executemany(_INSERT_CAUSE, self._edges)
         connection.execute("COMMIT")
         self._begin()
+        self._numbers.written()
         self._trim()
 
     def _trim(self) -> None:
         for cache in (self._versions, self._positions):
             if len(cache) > _CACHED:
                 cache.clear()
-        if len(self._texts) > _CACHED:
-            self._texts = {"": 0}

@@ -6,7 +6,7 @@ import asyncio
 import functools
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from toka.store.core import (
     EMPTY,
@@ -172,12 +172,17 @@ class SqliteStore:
         writer = self._writable()
         if not events:
             raise InvalidEvent("An append holds at least one event.")
-        events = tuple(events)
-        ids = [check_event(event) for event in events]
-        size = sum([len(event.payload) for event in events])
-        self._check_waiting(size)
+        ids: list[bytes] = []
+        size = 0
+        for event in events:
+            ids.append(check_event(event))
+            size += len(event.payload)
+        if self._waiting:
+            self._check_waiting(size)
         future: asyncio.Future[Receipt] = self._loop.create_future()
-        writer.put(Append(events, ids, dict(streams), head, size, future))
+        # Copies, for the writer's thread reads them while the caller goes on.
+        expected = dict(streams) if streams else _NOTHING
+        writer.put(Append(tuple(events), ids, expected, head, size, future))
         self._waiting += 1
         self._waiting_bytes += size
         return await future
@@ -185,14 +190,15 @@ class SqliteStore:
     def _check_waiting(self, size: int) -> None:
         if self._waiting >= MAX_WAITING:
             raise StoreBusy(self._waiting, MAX_WAITING, "appends")
-        if self._waiting and self._waiting_bytes + size > MAX_WAITING_BYTES:
+        if self._waiting_bytes + size > MAX_WAITING_BYTES:
             raise StoreBusy(self._waiting_bytes, MAX_WAITING_BYTES, "bytes of payload")
 
     def _writable(self) -> Worker[Item]:
-        self._check_open()
-        if self._writer is None:
+        writer = self._writer
+        if writer is None or self._closed or os.getpid() != self._pid:
+            self._check_open()
             raise ReadOnlyStore(self.location)
-        return self._writer
+        return writer
 
     def _report(self, progress: Progress) -> None:
         """Pass the writer's answers to the loop; runs in the writer's thread."""
@@ -203,14 +209,13 @@ class SqliteStore:
         self._appended += progress.events
         self._commits += progress.commits
         for item, receipt, error in progress.outcomes:
-            if isinstance(item, Append):
-                self._waiting -= 1
-                self._waiting_bytes -= item.size
-            future = cast("asyncio.Future[Receipt | None]", item.future)
+            self._waiting -= 1
+            self._waiting_bytes -= item.size
+            future = item.future
             if future.done():
                 continue  # who waited was cancelled
             if error is None:
-                future.set_result(receipt)
+                future.set_result(receipt)  # type: ignore[arg-type]  # a job's is None, as it should
             else:
                 future.set_exception(error)
         if progress.events:
@@ -224,6 +229,7 @@ class SqliteStore:
         writer = self._writable()
         future: asyncio.Future[None] = self._loop.create_future()
         writer.put(Job(action, future))
+        self._waiting += 1
         await future
 
     # ---- reading

@@ -57,6 +57,7 @@ class Job:
 
     action: Callable[[sqlite3.Connection, Head], None]
     future: asyncio.Future[None]
+    size: int = 0
 
 
 Item: TypeAlias = Append | Job
@@ -115,19 +116,20 @@ class Writer:
         """Do all items, in order, and answer each."""
         try:
             for item in items:
-                self._take(item)
+                if isinstance(item, Append) and self._failure is None:
+                    self._append(item)
+                else:
+                    self._take(item)
             self._flush()
         except Exception as error:  # noqa: BLE001 - the thread's outermost frame; it must answer
             self._fail(error, items)
 
     def _take(self, item: Item) -> None:
+        self._flush()
         if self._failure is not None:
             self._report(Progress([(item, None, self._refusal())], self._committed))
         elif isinstance(item, Job):
-            self._flush()
             self._do(item)
-        else:
-            self._append(item)
 
     def _append(self, append: Append) -> None:
         try:
