@@ -1,0 +1,84 @@
+"""The whole stack of one process: log, kernel, agent runtime and engine on a data directory."""
+
+from __future__ import annotations
+
+import os
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import attrs
+
+from toka.types import SystemClock
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from toka.cli._data_directory import DataDirectory, Keys
+    from toka.llm_gateway import Model
+    from toka.orchestration import Orchestrator, TokenDesk
+    from toka.runtime import Runtime
+
+
+@attrs.frozen
+class Host:
+    """A stack that runs."""
+
+    runtime: Runtime
+    orchestrator: Orchestrator
+    desk: TokenDesk
+    keys: Keys
+
+
+@asynccontextmanager
+async def open_host(data: DataDirectory) -> AsyncGenerator[Host, None]:
+    """Open a data directory as its only writer, and stand up everything above it.
+
+    Raises:
+        StoreError: The log is locked (with the holder), damaged, newer or not to be written.
+        KeyFileError: The signing key cannot be used.
+    """
+    # Imported here because `toka --help` and `toka status` need none of it.
+    from toka.agent_runtime import AgentRuntime  # noqa: PLC0415
+    from toka.orchestration import VAULT, Orchestrator, TokenDesk  # noqa: PLC0415
+    from toka.runtime import open_runtime  # noqa: PLC0415
+    from toka.tools import ToolRegistry, Workspace  # noqa: PLC0415
+
+    clock = SystemClock()
+    async with data.open_log(read_only=False) as store:
+        keys = data.keys(clock)
+        desk = TokenDesk(keys.issuer, clock)
+        credential = desk.mint("host", (f"runtime:host:{VAULT}",))
+        async with open_runtime(store, keys.authenticator, credential, clock=clock) as runtime:
+            workspace = Workspace(Path.cwd(), protected=(data.path / "keys", data.log))
+            async with _Models() as models:
+                agents = AgentRuntime(
+                    runtime, ToolRegistry.builtin(), models.get, workspace=workspace
+                )
+                yield Host(runtime, Orchestrator(runtime, agents, desk), desk, keys)
+
+
+class _Models:
+    """The model that `TOKA_LLM_*` names, made when a task first asks for it."""
+
+    def __init__(self) -> None:
+        self._model: Model | None = None
+
+    def get(self) -> Model:
+        """Return the model.
+
+        Raises:
+            ConfigurationInvalid: A setting is missing or wrong.
+        """
+        if self._model is None:
+            from toka.llm_gateway import model_from_environment  # noqa: PLC0415 - most runs ask none
+
+            self._model = model_from_environment(os.environ)
+        return self._model
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *raised: object) -> None:
+        if self._model is not None:
+            await self._model.aclose()

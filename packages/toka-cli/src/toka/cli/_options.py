@@ -1,0 +1,43 @@
+"""Options that several commands share, so that they read and mean the same everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from toka.cli._data_directory import DEFAULT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+F = TypeVar("F", bound="Callable[..., object]")
+
+
+def data_dir_option(function: F) -> F:
+    """Add `--data-dir`."""
+    return click.option(
+        "--data-dir",
+        type=click.Path(path_type=Path),
+        default=DEFAULT,
+        show_default=True,
+        help="Where the log is kept.",
+    )(function)
+
+
+def url_options(function: F) -> F:
+    """Add `--url` and `--token`: ask a running service instead of the data directory."""
+    function = click.option(
+        "--token",
+        envvar="TOKA_TOKEN",
+        help="Capability token for --url; TOKA_TOKEN by default.",
+    )(function)
+    return click.option("--url", envvar="TOKA_URL", help="Ask the service at this address.")(
+        function
+    )
+
+
+def json_option(function: F) -> F:
+    """Add `--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(function)

@@ -1,0 +1,112 @@
+"""`toka tools`: what agents can do, and one call of it by hand."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import attrs
+import click
+
+from toka.cli._exits import Exit
+from toka.cli._options import json_option
+from toka.cli._show import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from toka.tools import Tool, ToolContext, ToolResult
+    from toka.types import JsonObject
+
+
+@click.group("tools")
+def command() -> None:
+    """List tools, and call one."""
+
+
+@command.command("list", epilog="\b\nExamples:\n  toka tools list\n  toka tools list --json")
+@json_option
+def list_tools(*, as_json: bool) -> int:
+    """List the tools that agents can be allowed."""
+    from toka.tools import ToolRegistry, installed_tools  # noqa: PLC0415 - not for --help
+
+    tools = list(ToolRegistry.builtin())
+    if as_json:
+        click.echo(json.dumps([_as_json(tool) for tool in tools]))
+        return Exit.MET
+    for tool in tools:
+        click.echo(f"{click.style(tool.name, bold=True)}  {tool.side_effect}")
+        click.echo(f"    {printable(tool.description, 400)}")
+        click.echo(f"    takes {', '.join(_parameters(tool)) or 'nothing'}")
+    for name, distribution in installed_tools().items():
+        click.echo(f"{name}  installed by {distribution}")
+    return Exit.MET
+
+
+def _as_json(tool: Tool) -> JsonObject:
+    return {
+        "name": tool.name,
+        "version": tool.version,
+        "description": tool.description,
+        "side_effect": tool.side_effect,
+        "taints": tool.taints,
+        "parameters": tool.parameters,
+    }
+
+
+def _parameters(tool: Tool) -> Iterable[str]:
+    properties, required = tool.parameters.get("properties"), tool.parameters.get("required")
+    needed = required if isinstance(required, list) else []
+    for name in properties if isinstance(properties, dict) else ():
+        yield name if name in needed else f"[{name}]"
+
+
+@command.command(
+    "call",
+    epilog="""\b
+Examples:
+  toka tools call list_files --args '{"path": "."}' --allow "fs:read:$PWD/**"
+  toka tools call read_file --args - --allow 'fs:read:/etc/hostname' < arguments.json
+
+Nothing is allowed but what --allow says, and nothing of this is recorded in a log.""",
+)
+@click.argument("name")
+@click.option("--args", "arguments", default="{}", help="A JSON object; - reads it from input.")
+@click.option("--allow", "permissions", multiple=True, help="A permission; repeatable.")
+def call(*, name: str, arguments: str, permissions: tuple[str, ...]) -> int:
+    """Call the tool NAME under a token with the given permissions, and print its result."""
+    if arguments == "-":
+        arguments = sys.stdin.read()
+    result = anyio.run(_call, name, arguments, permissions)
+    click.echo(json.dumps(result.value, indent=2, ensure_ascii=False))
+    if result.truncated:
+        click.echo("The result is incomplete: a limit was reached.", err=True)
+    return Exit.MET
+
+
+async def _call(name: str, arguments: str, permissions: tuple[str, ...]) -> ToolResult:
+    from toka.tools import ToolRegistry  # noqa: PLC0415 - not for --help
+
+    return await ToolRegistry.builtin().call(name, arguments, _context(permissions))
+
+
+def _context(permissions: tuple[str, ...]) -> ToolContext:
+    """Return the conditions of a call that is allowed what a token says, made and checked here."""
+    from toka.auth import Authenticator  # noqa: PLC0415 - not for --help
+    from toka.capability.jwt_hs256 import (  # noqa: PLC0415
+        Hs256Key,
+        JwtHs256Issuer,
+        JwtHs256Validator,
+    )
+    from toka.orchestration import TokenDesk  # noqa: PLC0415
+    from toka.tools import ToolContext, Workspace  # noqa: PLC0415
+    from toka.types import SystemClock  # noqa: PLC0415
+
+    # A key for this one call, never written: the token is good for nothing else.
+    key, clock = Hs256Key.generate(), SystemClock()
+    token = TokenDesk(JwtHs256Issuer(key, clock), clock).mint("operator", permissions)
+    claims = Authenticator([JwtHs256Validator([key], clock)], clock).authenticate(token)
+    return attrs.evolve(ToolContext(Workspace(Path.cwd()), claims.granted), clock=clock)

@@ -1,0 +1,99 @@
+"""The real command line, in this process where signals do not matter."""
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from toka.cli import main
+
+
+@attrs.frozen
+class Result:
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Toka = Callable[..., Result]
+
+ASKING = """
+metadata: {{name: asking}}
+tasks:
+  default:
+    - {{id: ask, description: Ask a person, entry: "{module}:ask"}}
+"""
+ASKING_CODE = """
+async def ask(ctx):
+    return {"approved": await ctx.approve("May I?")}
+"""
+
+_numbers = count()
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in an empty directory, with no settings from outside."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("TOKA_URL", "TOKA_TOKEN", "NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def toka(capsys: pytest.CaptureFixture[str]) -> Toka:
+    """Run a command line and return how it ended."""
+
+    def run(*arguments: str | Path) -> Result:
+        capsys.readouterr()
+        status = main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return Result(status, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a data directory in which one run has ended. Copy it; do not touch it."""
+    folder = tmp_path_factory.mktemp("finished")
+    specification, data = folder / "agents", folder / ".toka"
+    assert main(["init", str(specification)]) == 0
+    run = ["run", str(specification / "agent.yaml"), "--data-dir", str(data), "--output", "json"]
+    assert main([*run, "--input", f"target={specification}"]) == 0
+    return data
+
+
+@pytest.fixture
+def data(finished: Path, tmp_path: Path) -> Path:
+    """Return a copy of a data directory in which one run has ended."""
+    return Path(shutil.copytree(finished, tmp_path / ".toka"))
+
+
+@pytest.fixture
+def asking(tmp_path: Path) -> Path:
+    """Return a specification whose agent asks a person."""
+    # A process imports a module once, whatever folder it was in: each test has its own name.
+    module = f"cli_asking_{next(_numbers)}"
+    folder = tmp_path / "asking"
+    folder.mkdir()
+    (folder / "asking.yaml").write_text(ASKING.format(module=module))
+    (folder / f"{module}.py").write_text(ASKING_CODE)
+    return folder / "asking.yaml"
+
+
+@pytest.fixture
+def command() -> list[str]:
+    """Return what starts the command in a process of its own."""
+    return [sys.executable, "-m", "toka.cli"]

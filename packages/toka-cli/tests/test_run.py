@@ -1,0 +1,107 @@
+"""`toka run`, end to end."""
+
+import json
+
+import pytest
+
+
+@pytest.fixture
+def specification(toka, tmp_path):
+    toka("init", tmp_path / "agents")
+    return tmp_path / "agents" / "agent.yaml"
+
+
+def test_runs_and_says_what_was_made(toka, specification):
+    result = toka("run", specification)
+    assert result.status == 0
+    assert "The count is on disk" in result.out
+    assert "1 of 1 agents met their objectives" in result.out
+    assert result.out.rstrip().endswith("count.txt")
+
+
+def test_a_finished_run_is_not_done_again(toka, specification):
+    toka("run", specification)
+    before = toka("events", "--json").out
+    result = toka("run", specification)
+    assert result.status == 0
+    assert "is finished already" in result.err
+    after = toka("events", "--json").out
+    assert [line for line in after.splitlines() if "host.opened" not in line][:-1] == [
+        line for line in before.splitlines() if "host.opened" not in line
+    ] or after.startswith(before)
+    assert len(toka("status", "--json").json) == 1
+
+
+def test_fresh_begins_another_run(toka, specification):
+    toka("run", specification)
+    assert toka("run", specification, "--fresh").status == 0
+    assert len(toka("status", "--json").json) == 2
+
+
+def test_json_lines_end_with_the_result(toka, specification):
+    result = toka("run", specification, "--output", "json")
+    lines = [json.loads(line) for line in result.out.splitlines()]
+    assert {line["kind"] for line in lines[:-1]} >= {"task.started.v1", "step.completed.v1"}
+    assert lines[-1]["kind"] == "result"
+    assert lines[-1]["met"] is True
+    assert lines[-1]["files"]
+
+
+def test_an_objective_that_is_not_met_is_an_exit_status(toka, specification):
+    text = specification.read_text().replace(".written.bytes > 0", ".written.bytes > 1000000")
+    specification.write_text(text)
+    result = toka("run", specification)
+    assert result.status == 1
+    assert "0 of 1 agents met" in result.out
+
+
+@pytest.mark.parametrize("given", ["target", "=x", ""])
+def test_an_input_is_name_and_value(toka, specification, given):
+    result = toka("run", specification, "--input", given)
+    assert result.status == 2
+    assert "NAME=VALUE" in result.err
+
+
+def test_a_faulty_specification_starts_nothing(toka, specification, tmp_path):
+    specification.write_text(specification.read_text().replace("tasks:", "taks:"))
+    result = toka("run", specification)
+    assert result.status in (0, 2)
+    if result.status == 2:
+        assert not (tmp_path / ".toka").exists()
+
+
+def test_an_unknown_file_is_a_usage_error(toka):
+    result = toka("run", "nothing.yaml")
+    assert result.status == 2
+    assert "nothing.yaml" in result.err
+
+
+def test_a_question_ends_the_command_and_its_answer_lets_it_go_on(toka, asking):
+    waiting = toka("run", asking)
+    assert waiting.status == 4
+    assert "May I?" in waiting.err
+    assert "toka approve" in waiting.err
+    (question,) = toka("approve", "--json").json
+    assert question["question"] == "May I?"
+    assert toka("run", asking).status == 4
+    assert len(toka("approve", "--json").json) == 1
+    answered = toka("approve", question["approval"], "--reason", "Because.")
+    assert answered.status == 0, answered.err
+    gone_on = toka("run", asking)
+    assert gone_on.status == 0
+    assert "Going on with run" in gone_on.err
+
+
+def test_a_question_can_be_answered_with_no(toka, asking):
+    toka("run", asking)
+    (question,) = toka("approve", "--json").json
+    assert toka("approve", question["approval"], "--deny").out.startswith("Denied")
+    assert toka("run", asking).status == 0
+    assert toka("approve").out == "Nothing waits for an answer.\n"
+
+
+def test_a_tree_is_drawn_on_request(toka, specification):
+    result = toka("run", specification, "--output", "tree")
+    assert result.status == 0
+    assert "counter" in result.out
+    assert "2 steps" in result.out

@@ -1,0 +1,57 @@
+"""`toka tools`: the same checks as in a run."""
+
+import io
+import json
+
+
+def test_lists_every_tool_with_its_parameters(toka):
+    names = {tool["name"] for tool in toka("tools", "list", "--json").json}
+    assert {"read_file", "write_file", "list_files", "search_files", "run_command"} <= names
+    text = toka("tools", "list").out
+    assert "takes path" in text
+    assert "read_only" in text
+
+
+def test_calls_what_is_allowed(toka, tmp_path):
+    (tmp_path / "a.txt").write_text("hello")
+    arguments = json.dumps({"path": "a.txt"})
+    result = toka(
+        "tools", "call", "read_file", "--args", arguments, "--allow", f"fs:read:{tmp_path}/**"
+    )
+    assert result.status == 0, result.err
+    assert "hello" in result.out
+
+
+def test_refuses_what_is_not_allowed(toka, tmp_path):
+    (tmp_path / "a.txt").write_text("hello")
+    arguments = json.dumps({"path": "a.txt"})
+    for allowed in ((), ("--allow", f"fs:write:{tmp_path}/**"), ("--allow", "fs:read:/nowhere/**")):
+        result = toka("tools", "call", "read_file", "--args", arguments, *allowed)
+        assert result.status == 5
+        assert "hello" not in result.out
+        assert "[tools.access_denied]" in result.err
+
+
+def test_arguments_come_from_input(toka, tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO('{"path": "."}'))
+    result = toka("tools", "call", "list_files", "--args", "-", "--allow", f"fs:read:{tmp_path}/**")
+    assert result.status == 0
+
+
+def test_bad_calls_are_usage_errors(toka):
+    for name, arguments in (("raed_file", "{}"), ("read_file", "{"), ("read_file", "{}")):
+        result = toka("tools", "call", name, "--args", arguments)
+        assert result.status == 2, result.err
+
+
+def test_a_call_that_fails_is_told(toka, tmp_path):
+    arguments = json.dumps({"path": "missing"})
+    result = toka(
+        "tools", "call", "read_file", "--args", arguments, "--allow", f"fs:read:{tmp_path}/**"
+    )
+    assert result.status == 1
+    assert "missing" in result.err
+
+
+def test_a_bad_permission_is_a_usage_error(toka):
+    assert toka("tools", "call", "read_file", "--allow", "nonsense").status == 2
