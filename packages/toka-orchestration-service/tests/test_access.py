@@ -2,7 +2,7 @@
 
 import pytest
 
-from toka.orchestration_service import ROUTES
+from toka.orchestration_service._routes import ROUTES
 
 pytestmark = pytest.mark.anyio
 

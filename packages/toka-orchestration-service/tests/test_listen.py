@@ -1,6 +1,8 @@
 """Addresses, and stopping."""
 
 import socket
+import subprocess
+import sys
 
 import anyio
 import pytest
@@ -42,3 +44,9 @@ async def test_an_impossible_address_is_said(served, tmp_path, host, port):
             served.orchestrator, served.authenticator, Settings(tmp_path), host=host, port=port
         ):
             pytest.fail("it listens")
+
+
+def test_importing_the_package_does_not_import_the_http_library():
+    """A service goes on with its runs before it can answer requests."""
+    script = "import sys, toka.orchestration_service; sys.exit('aiohttp.web' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0  # noqa: S603

@@ -5,7 +5,8 @@ import re
 import jsonschema
 import pytest
 
-from toka.orchestration_service import ROUTES, STATUS_BY_CODE, ServiceError, status_of
+from toka.orchestration_service import STATUS_BY_CODE, ServiceError, status_of
+from toka.orchestration_service._routes import ROUTES
 
 pytestmark = pytest.mark.anyio
 

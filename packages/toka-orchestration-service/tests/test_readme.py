@@ -9,4 +9,4 @@ def test_the_example_runs(capsys):
         r"^```python\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL
     )
     exec(compile(example, "README.md", "exec"), {"__name__": "readme"})  # noqa: S102 - our own text
-    assert capsys.readouterr().out == "{'runs': [], 'next': None}\n"
+    assert capsys.readouterr().out == "[]\n"

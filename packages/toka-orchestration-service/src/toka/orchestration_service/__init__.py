@@ -1,6 +1,5 @@
 """The HTTP face of Toka: REST, live events, health and metrics."""
 
-from toka.orchestration_service._app import create_app
 from toka.orchestration_service._errors import (
     AddressUnusable,
     Conflict,
@@ -16,17 +15,13 @@ from toka.orchestration_service._errors import (
     TooMany,
     UnsupportedBody,
 )
-from toka.orchestration_service._listen import LOOPBACK, PORT, listen, serve
-from toka.orchestration_service._openapi import api_document
-from toka.orchestration_service._problems import STATUS_BY_CODE, Problem, status_of
-from toka.orchestration_service._route import Parameter, Route
-from toka.orchestration_service._routes import ROUTES
+from toka.orchestration_service._listen import LOOPBACK, PORT, create_app, listen, serve
 from toka.orchestration_service._service import Service, Settings, open_service
+from toka.orchestration_service._statuses import STATUS_BY_CODE, Problem, status_of
 
 __all__ = [
     "LOOPBACK",
     "PORT",
-    "ROUTES",
     "STATUS_BY_CODE",
     "AddressUnusable",
     "Conflict",
@@ -36,9 +31,7 @@ __all__ = [
     "MalformedRequest",
     "NotAllowed",
     "NotFound",
-    "Parameter",
     "Problem",
-    "Route",
     "Service",
     "ServiceError",
     "Settings",
@@ -46,7 +39,6 @@ __all__ = [
     "TooLarge",
     "TooMany",
     "UnsupportedBody",
-    "api_document",
     "create_app",
     "listen",
     "open_service",

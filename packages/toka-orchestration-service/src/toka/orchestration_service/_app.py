@@ -32,8 +32,8 @@ _CLAIMS: Final = web.RequestKey("claims", object)
 _SCHEME: Final = "bearer"
 
 
-def create_app(service: Service) -> web.Application:
-    """Return the application of a service that is open. Nothing allows other origins to read it."""
+def build_app(service: Service) -> web.Application:
+    """Return the application of a service that is open."""
     app = web.Application(
         client_max_size=MAX_BODY_BYTES,
         middlewares=[_metered(service), problems, _authenticated(service)],

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
 from contextlib import asynccontextmanager
 from socket import AddressFamily, create_server, socket
 from typing import TYPE_CHECKING, Final
 
 import anyio
-from aiohttp import web
+import anyio.to_thread
 
-from toka.orchestration_service._app import create_app
 from toka.orchestration_service._errors import AddressUnusable
 from toka.orchestration_service._service import open_service
 from toka.types import MAX_TOKEN_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+
+    from aiohttp import web
 
     from toka.auth import Authenticator
     from toka.orchestration import Orchestrator
@@ -77,6 +79,10 @@ async def listen(service: Service, address: socket) -> AsyncGenerator[str, None]
     Yields:
         The URL that answers.
     """
+    # In a thread, because it takes 200 ms and the runs that go on are not to wait for it.
+    await anyio.to_thread.run_sync(importlib.import_module, "toka.orchestration_service._app")
+    from aiohttp import web  # noqa: PLC0415 - see above
+
     runner = web.AppRunner(
         create_app(service),
         access_log=None,
@@ -93,6 +99,13 @@ async def listen(service: Service, address: socket) -> AsyncGenerator[str, None]
         service.closing.set()
         with anyio.CancelScope(shield=True):
             await runner.cleanup()
+
+
+def create_app(service: Service) -> web.Application:
+    """Return the application of a service that is open. Nothing allows other origins to read it."""
+    from toka.orchestration_service._app import build_app  # noqa: PLC0415 - aiohttp
+
+    return build_app(service)
 
 
 def _bound(host: str, port: int) -> socket:

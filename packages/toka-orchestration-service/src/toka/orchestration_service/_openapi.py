@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from toka.orchestration_service._problems import MEDIA_TYPE, Problem
+from toka.orchestration_service._problems import MEDIA_TYPE
 from toka.orchestration_service._route import PATTERNS
 from toka.orchestration_service._shapes import Event
+from toka.orchestration_service._statuses import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
