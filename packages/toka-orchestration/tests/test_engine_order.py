@@ -9,6 +9,8 @@ import anyio
 import pytest
 
 from toka.kernel import TaskStarted
+from toka.llm_gateway import ToolUse
+from toka.llm_gateway.testing import ScriptedModel, reply
 from toka.runtime import from_store
 
 from .engine_world import World, badly, reasons, states, task
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from toka.agent_runtime import TaskContext
+    from toka.llm_gateway import ModelRequest
     from toka.orchestration import RunResult
 
 pytestmark = pytest.mark.anyio
@@ -191,6 +194,29 @@ async def test_results_of_tasks_and_of_required_agents_can_be_seen(world: World)
         world.agent("two", requires=["one"], work="second", objectives=[seen]),
     ]
     assert (await world.run(world.define(agents, {"first": first, "second": second}))).met
+
+
+async def test_a_model_is_told_its_task_with_the_values_in_it(world: World):
+    requests: list[ModelRequest] = []
+
+    def script(request: ModelRequest):
+        requests.append(request)
+        return reply(ToolUse("1", "finish", {"result": 4, "objectives": []}))
+
+    ask = {**task("ask", after=["work"]), "model": {"system": "Be ${inputs.tone}."}}
+    ask["description"] = "Double ${results.work} for ${agent.name}"
+    work = task("work", entry=f"{world.module}:two")
+    agent = world.agent("a", ask, work, inputs={"tone": {"default": "brief"}})
+    agent["security"] = {"capabilities_required": ["model:call:**"]}
+
+    async def two(_: TaskContext):
+        return 2
+
+    world.model = lambda: ScriptedModel(script)
+    assert (await world.run(world.define([agent], {"two": two}))).met
+    (request,) = requests
+    assert request.messages[0].text == "Double 2 for a"
+    assert "Be brief." in request.system
 
 
 async def test_tasks_run_after_what_they_depend_on_and_the_urgent_first(world: World):

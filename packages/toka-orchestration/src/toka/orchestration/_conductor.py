@@ -152,7 +152,7 @@ class Conductor:
         """
         agent = agent_of(identifier)
         permissions = permissions_of_agent(agent, self._granted(agent))
-        program, options = self._program(spec, task, identifier)
+        program, options = self._program(spec, task, identifier, variables)
         known = self._runtime.state.task(identifier)
         if known is not None:
             # A crash between two attempts does not shorten the wait between them.
@@ -166,11 +166,11 @@ class Conductor:
         )
 
     def _program(
-        self, spec: AgentSpec, task: TaskDefinition, identifier: TaskId
+        self, spec: AgentSpec, task: TaskDefinition, identifier: TaskId, variables: dict[str, Json]
     ) -> tuple[Program, TaskOptions]:
         options = options_of(spec, task, self._workspace)
         try:
-            return program_of(spec, task, Path(self.definition.directory)), options
+            return program_of(spec, task, Path(self.definition.directory), variables), options
         except TokaError as error:
             known = self._runtime.state.task(identifier)
             if known is None or len(known.paths) or len(known.started):

@@ -8,10 +8,12 @@ import msgspec
 
 from toka.agent_runtime import (
     NO_RETRY,
+    STANDARD_NAMES,
     ModelProgram,
     RetryPolicy,
     TaskLimits,
     TaskOptions,
+    Template,
     load_entry,
 )
 from toka.orchestration._spec_tasks import playbook_of
@@ -30,16 +32,20 @@ DIRECTIVES = "behavioral_directives"
 _THOUSANDTHS = 1_000
 
 
-def program_of(spec: AgentSpec, task: TaskDefinition, directory: Path) -> Program:
+def program_of(
+    spec: AgentSpec, task: TaskDefinition, directory: Path, variables: dict[str, Json]
+) -> Program:
     """Return what does a task.
 
     Args:
         spec: The agent.
         task: One of its tasks.
         directory: Where `entry` modules are looked for first.
+        variables: What expressions can see.
 
     Raises:
-        PlaybookInvalid: The task's steps are no playbook.
+        PlaybookInvalid: The task's steps are no playbook, or a model's text no template.
+        ExpressionFailed: An expression in a model's text has no value.
         EntryInvalid: The task's code cannot be loaded.
     """
     match spec.way(task):
@@ -51,26 +57,33 @@ def program_of(spec: AgentSpec, task: TaskDefinition, directory: Path) -> Progra
         case "code":
             return load_entry(spec.entry_of(task), directory)
         case "model":
-            return _model_program(spec, task)
+            return _model_program(spec, task, variables)
 
 
-def _model_program(spec: AgentSpec, task: TaskDefinition) -> ModelProgram:
+def _model_program(
+    spec: AgentSpec, task: TaskDefinition, variables: dict[str, Json]
+) -> ModelProgram:
     settings = spec.model_of(task)
     defaults = ModelProgram(task.description)
     return ModelProgram(
-        task=task.description,
+        task=_text(task.description, variables),
         name=spec.role.name or spec.name,
         domain=spec.role.domain,
         description=spec.role.description,
         objectives=spec.objectives,
         directives=_directives(spec),
-        system=settings.system,
+        system=_text(settings.system, variables),
         tools=settings.tools,
         model=settings.name or None,
         max_turns=settings.max_turns or defaults.max_turns,
         max_output_tokens=settings.max_tokens or defaults.max_output_tokens,
         temperature=settings.temperature,
     )
+
+
+def _text(text: str, variables: dict[str, Json]) -> str:
+    value = Template.parse(text, STANDARD_NAMES).render(variables)
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def _directives(spec: AgentSpec) -> tuple[str, ...]:
