@@ -56,6 +56,16 @@ tasks:
 async def ask(ctx):
     await ctx.observe("before", 1)
     return {"approved": await ctx.approve("May I?")}
+
+async def tick(ctx):
+    while True:
+        await ctx.observe("tick", 1)
+""",
+    "ticking.yaml": """
+metadata: {name: ticking}
+tasks:
+  default:
+    - {id: tick, description: Tick for ever, entry: "MODULE:tick"}
 """,
     "broken.yaml": "metadata: {name: broken}\ntaks: {}\n",
 }

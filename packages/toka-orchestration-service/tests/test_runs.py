@@ -5,6 +5,9 @@ import sys
 import anyio
 import pytest
 
+from toka.runtime import LogFailed
+from toka.store.core import StoreFailed
+
 pytestmark = pytest.mark.anyio
 
 UNKNOWN = "01JD3X8ZK5Q6T7V8W9XAYBZCDE"
@@ -151,3 +154,32 @@ async def test_a_run_that_cannot_go_on_is_reported_and_the_others_go_on(opener, 
         _, body, _ = await served.ask(f"/v1/runs/{run}")
         assert body["run"]["state"] == "interrupted"
         assert (await served.ended(await served.begin("hello.yaml")))["run"]["state"] == "completed"
+
+
+async def test_a_log_that_fails_ends_the_service(opener, monkeypatch):
+    async def fail(*_: object, **__: object) -> None:
+        raise StoreFailed("The disk is full.")
+
+    async def serve_for_ever() -> None:
+        async with opener() as served:
+            run = await served.begin("ticking.yaml")
+            await served.until(f"/v1/runs/{run}", lambda body: body["run"]["steps"])
+            monkeypatch.setattr(served.runtime.store, "append", fail)
+            await anyio.sleep_forever()
+
+    with pytest.raises(ExceptionGroup) as raised:
+        await serve_for_ever()
+    assert raised.group_contains(LogFailed)
+
+
+async def test_nothing_is_acknowledged_that_is_not_on_disk(served, monkeypatch):
+    async def fail(*_: object, **__: object) -> None:
+        raise StoreFailed("The disk is full.")
+
+    monkeypatch.setattr(served.runtime.store, "append", fail)
+    status, body, answer = await served.ask(
+        "/v1/runs", method="POST", json={"source": "hello.yaml"}
+    )
+    assert (status, body["code"]) == (503, "runtime.log_failed")
+    assert answer.headers["Retry-After"] == "1"
+    assert (await served.ask("/v1/runs"))[1]["runs"] == []

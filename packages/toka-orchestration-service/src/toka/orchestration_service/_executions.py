@@ -100,15 +100,18 @@ class Executions:
             if isinstance(cause, LogFailed):
                 raise
             if not isinstance(cause, RuntimeClosed):
-                logger.exception("run %s stopped before its end", run)
-                self._stopped[run] = Stopped(run, _reason(cause))
+                self._note(run, cause)
         finally:
             self._active.discard(run)
 
-
-def _reason(error: BaseException) -> str:
-    """Return what may be told: the text of an error that is no `TokaError` may hold anything."""
-    return str(error) if isinstance(error, TokaError) else f"unexpected {type(error).__name__}"
+    def _note(self, run: AgentId, cause: BaseException) -> None:
+        if isinstance(cause, TokaError):
+            logger.error("run %s stopped before its end: %s", run, cause)
+            self._stopped[run] = Stopped(run, str(cause))
+            return
+        logger.error("run %s stopped before its end", run, exc_info=cause)
+        # What an error of somebody else's says may hold anything; the log alone has it.
+        self._stopped[run] = Stopped(run, f"unexpected {type(cause).__name__}")
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:
