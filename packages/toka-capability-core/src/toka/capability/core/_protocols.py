@@ -39,9 +39,17 @@ class TokenValidator(Protocol):
 class RootValidator(TokenValidator, Protocol):
     """Validates tokens `header.payload.signature`, and lets a chain of hops begin with one.
 
-    The two further methods are for whoever keeps a root's signature secret and proves it by what
+    The further methods are for whoever keeps a root's signature secret and proves it by what
     follows from it. Together they are `validate`; one alone proves nothing.
     """
+
+    def judge(self, claims: Claims) -> None:
+        """Check that claims which are within all limits hold now, and for this validator.
+
+        Raises:
+            TokenRefusedError: They do not.
+        """
+        ...
 
     def unsafe_signature(self, signed: str) -> bytes:
         """Return the signature that belongs to `header.payload`; whoever has it has the token.

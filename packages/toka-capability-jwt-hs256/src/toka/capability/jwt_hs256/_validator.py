@@ -28,10 +28,11 @@ from toka.capability.core import (
     Denial,
     SteadyTime,
     TokenRefusedError,
+    check_limits,
+    check_moment,
     decode_base64url,
     decode_claims,
     encode_base64url,
-    validate_claims,
 )
 from toka.capability.jwt_hs256._header import ALGORITHM, read_kid, write_header
 from toka.types import MAX_TOKEN_BYTES
@@ -128,7 +129,17 @@ class JwtHs256Validator:
         except ValueError as error:
             raise _refused("malformed", "the payload is not canonical base64url") from error
         claims = decode_claims(data, key_id=key.kid)
-        validate_claims(
+        check_limits(claims)
+        self.judge(claims)
+        return claims
+
+    def judge(self, claims: Claims) -> None:
+        """Check that claims which are within all limits hold now, and for us.
+
+        Raises:
+            TokenRefusedError: They do not.
+        """
+        check_moment(
             claims,
             self._time.seconds(),
             leeway_seconds=self._leeway,
@@ -138,7 +149,6 @@ class JwtHs256Validator:
             raise _refused("wrong_audience", "the token is for another audience")
         if self._audience is not None and not claims.audience:
             raise _refused("wrong_audience", "the token names no audience")
-        return claims
 
     def _verified(self, token: object) -> tuple[Hs256Key, str]:
         if not isinstance(token, str) or len(token) > MAX_TOKEN_BYTES:
