@@ -96,6 +96,12 @@ def test_a_missing_typing_marker_is_told(copy: Path) -> None:
     ]
 
 
+def test_a_sister_in_a_test_group_is_there_anyway(copy: Path) -> None:
+    edit(copy / "packages/toka-types/pyproject.toml", "test = [", 'test = ["toka-kernel~=0.3.0", ')
+
+    assert layout.complaints(copy) == []
+
+
 def test_a_test_dependency_that_only_a_member_names_is_told(copy: Path) -> None:
     edit(copy / "packages/toka-types/pyproject.toml", "test = [", 'test = ["httpx2", ')
 

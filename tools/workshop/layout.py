@@ -78,9 +78,9 @@ def _difference(where: str, listed: set[str], wanted: set[str]) -> Iterator[str]
 
 
 def _test_groups(members: list[Member], document: dict[str, Any]) -> Iterator[str]:
-    # The shared environment is synced with the root's groups only.
+    # The shared environment is synced with the root's groups, and has every member.
     texts = [text for text in document["dependency-groups"]["test"] if isinstance(text, str)]
-    shared = {Requirement.parse(text).name for text in texts}
+    shared = {Requirement.parse(text).name for text in texts} | {each.name for each in members}
     for member in members:
         for requirement in member.test_requirements:
             if requirement.name not in shared:
