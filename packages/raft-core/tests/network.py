@@ -207,7 +207,7 @@ class Network:
     def settle(self, *node_ids: int) -> None:
         """Let the nodes work and deliver messages until nothing is left to do."""
         chosen = node_ids or tuple(self.peers)
-        while True:
+        for _ in range(10_000):
             busy = [one for one in chosen if self.peers[one].node.has_ready()]
             for node_id in busy:
                 sent = self.work(node_id)
@@ -218,6 +218,7 @@ class Network:
                 self.deliver(message)
             if not busy and not messages:
                 return
+        raise AssertionError("the nodes keep each other busy for ever")
 
     def deliver(self, message: Message) -> None:
         if (message.sender, message.to) in self.cut or self.drop(message):

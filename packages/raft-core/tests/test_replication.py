@@ -585,6 +585,27 @@ def test_an_acknowledgement_of_more_than_the_leader_has_is_noticed() -> None:
     assert group[1].node.status() == before
 
 
+def test_a_follower_that_rejects_what_it_acknowledged_is_not_asked_for_ever() -> None:
+    group = Network()
+    group.campaign(1)
+    group.propose(1, b"a")
+    group[1].node.report_unreachable(2)
+    progress = group[1].node.status().progress[2]
+    group[1].node.step(
+        Message(
+            type=MessageType.APP_RESP,
+            to=1,
+            sender=2,
+            term=1,
+            index=progress.match,
+            reject=True,
+            reject_hint=0,
+        )
+    )
+    assert not group[1].node.has_ready()
+    assert group[1].node.status().progress[2] == progress
+
+
 def test_a_large_entry_goes_out_although_messages_are_smaller() -> None:
     group = Network(max_size_per_message=10)
     group.campaign(1)

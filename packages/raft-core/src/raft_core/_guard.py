@@ -157,6 +157,8 @@ def _check_snapshot(raft: Raft, message: Message) -> None:
         raise SafetyViolationError(
             f"snapshot of term {snapshot.term} above a committed entry of {committed_term}"
         )
+    if not snapshot.conf_state.voters:
+        raise MalformedMessageError("snapshot for a group without voters")
     try:
         check_conf_state(normalized(snapshot.conf_state))
     except ConfChangeError as error:

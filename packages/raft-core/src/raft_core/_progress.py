@@ -115,11 +115,12 @@ class Progress:
         """Take a rejection of an append after `rejected`; say whether it was news.
 
         Messages overtake each other: a rejection of what has been acknowledged since, or of
-        another append than the probe under way, means nothing.
+        another append than the probe under way, means nothing. Taken for news, the first would
+        be answered with the same append for ever.
         """
+        if rejected <= self.match:
+            return False
         if self.state is ProgressState.REPLICATE:
-            if rejected <= self.match:
-                return False
             self.next = self.match + 1
         else:
             if rejected != self.next - 1:
