@@ -17,6 +17,7 @@ import attrs
 from toka.capability.core._denial import Denial
 from toka.capability.core._errors import PermissionSyntaxError, TokenRefusedError
 from toka.capability.core._hierarchy import NO_IMPLICATIONS, ActionHierarchy
+from toka.capability.core._permission import Permission
 from toka.capability.core._permission_set import PermissionSet
 from toka.capability.core._window import TimeWindow, first_leak
 
@@ -45,13 +46,9 @@ class OnlyPermissions:
 
     def apply(self, claims: Claims, hierarchy: ActionHierarchy = NO_IMPLICATIONS) -> Claims:
         granted = _parsed(claims.permissions, hierarchy)
-        guarded = _parsed(claims.untainted, hierarchy)
-        for permission in _parsed(self.permissions, hierarchy):
-            if granted.covers(permission) is None:
-                raise widens("a permission is not among the parent's", needed=permission.text)
-        for permission in _parsed(self.untainted, hierarchy):
-            if granted.covers(permission) is None and guarded.covers(permission) is None:
-                raise widens("a permission is not among the parent's", needed=permission.text)
+        _check_within(self.permissions, granted)
+        if self.untainted:
+            _check_within(self.untainted, granted, _parsed(claims.untainted, hierarchy))
         return attrs.evolve(claims, permissions=self.permissions, untainted=self.untainted)
 
 
@@ -265,9 +262,20 @@ def _rank(caveat: Caveat) -> int:
     return _RANKS[caveat.member]
 
 
+def _check_within(texts: tuple[str, ...], *sets: PermissionSet) -> None:
+    for text in texts:
+        permission = _permission(text)
+        if all(granting.covers(permission) is None for granting in sets):
+            raise widens("a permission is not among the parent's", needed=permission.text)
+
+
 def _parsed(texts: tuple[str, ...], hierarchy: ActionHierarchy) -> PermissionSet:
+    return PermissionSet(tuple([_permission(text) for text in texts]), hierarchy)
+
+
+def _permission(text: str) -> Permission:
     try:
-        return PermissionSet.parse(texts, hierarchy)
+        return Permission.parse(text)
     except PermissionSyntaxError as error:
         raise _ill_formed(f"a permission is not in the grammar: {error.message}") from error
 

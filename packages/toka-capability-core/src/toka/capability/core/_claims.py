@@ -212,6 +212,13 @@ def check_limits(claims: Claims) -> None:
 
 def _check_name(label: str, text: str) -> None:
     # Canonical encoding, logs and people must agree on what a name is: visible, in one spelling.
+    if (
+        text.isascii()
+        and text.isprintable()
+        and 0 < len(text) <= MAX_NAME_BYTES
+        and " " not in text
+    ):
+        return
     if not text.strip() or len(text.encode("utf-8", "replace")) > MAX_NAME_BYTES:
         raise _invalid(f"{label} is blank or over {MAX_NAME_BYTES} bytes")
     if not text.isprintable() or text[0] == " " or text[-1] == " ":

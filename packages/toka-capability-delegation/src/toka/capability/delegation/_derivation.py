@@ -16,6 +16,7 @@ from toka.capability.core import (
     Denial,
     Hop,
     MaxBudget,
+    MaxRate,
     TokenRefusedError,
     check_limits,
     narrowed,
@@ -71,20 +72,35 @@ def extended(parent: Claims, link: Link, hop_id: str, rules: DelegationRules) ->
     _check_principals(parent, chain, link)
     if parent.depth == 0 or len(chain) > rules.max_depth:
         raise too_deep("the token was handed on more often than it may be")
-    depth = None if parent.depth is None else parent.depth - 1
-    heir = attrs.evolve(parent, subject=link.delegatee, token_id=hop_id, depth=depth, rate=None)
+    own = _account(link, hop_id)
+    heir = attrs.evolve(
+        parent,
+        subject=link.delegatee,
+        token_id=hop_id,
+        depth=None if parent.depth is None else parent.depth - 1,
+        rate=own.rate,
+        chain=(*chain, own),
+    )
     claims = narrowed(heir, link.caveats, rules.hierarchy)
-    budget = next((caveat.amounts for caveat in link.caveats if type(caveat) is MaxBudget), ())
-    own = Hop(hop_id, link.delegatee, budget, claims.rate)
-    claims = attrs.evolve(claims, chain=(*chain, own))
     check_limits(claims)
     return claims
+
+
+def _account(link: Link, hop_id: str) -> Hop:
+    budget: tuple[tuple[str, int], ...] = ()
+    rate: MaxRate | None = None
+    for caveat in link.caveats:
+        if isinstance(caveat, MaxBudget):
+            budget = caveat.amounts
+        elif isinstance(caveat, MaxRate):
+            rate = caveat
+    return Hop(hop_id, link.delegatee, budget, rate)
 
 
 def _check_principals(parent: Claims, chain: tuple[Hop, ...], link: Link) -> None:
     if link.delegator != parent.subject:
         raise _refused("misaligned", "its delegator is not whom the token was handed to before")
-    if any(hop.subject == link.delegatee for hop in chain):
+    if link.delegatee in [hop.subject for hop in chain]:
         raise _refused("circular", "it hands the token back to somebody who had it before")
 
 
