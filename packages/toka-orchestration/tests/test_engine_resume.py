@@ -9,10 +9,11 @@ import anyio
 import attrs
 import pytest
 
-from toka.agent_runtime import EntryInvalid, StepDiffers
+from toka.agent_runtime import AgentRuntime, EntryInvalid, StepDiffers, TaskOutcome
 from toka.kernel import StepCompleted, TaskStarted
 from toka.orchestration import (
     ArtifactsUnusable,
+    Interrupted,
     OrchestrationError,
     RunBusy,
     SpecChanged,
@@ -23,7 +24,7 @@ from toka.orchestration import (
 from toka.runtime import LogFailed, Rejected, from_store
 from toka.store.core import StoreFailed, StoreLocked, open_store
 from toka.store.memory import MemoryStore
-from toka.types import AgentId, SpawnAgent, TerminateAgent, task_id
+from toka.types import AgentId, Failure, SpawnAgent, TerminateAgent, task_id
 
 from .engine_world import World, badly, copy_log, forever, path, reasons, states, task
 
@@ -499,6 +500,26 @@ async def test_a_log_that_fails_stops_everything_with_that_one_error(world: Worl
     async with again.open() as host:
         for run in host.orchestrator.unfinished():
             assert (await host.orchestrator.execute(run)).state == "failed"
+
+
+async def test_a_task_that_is_given_back_again_and_again_stops_the_execution(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    calls = 0
+
+    async def run_task(*_: object, **__: object) -> TaskOutcome:
+        nonlocal calls
+        calls += 1
+        return TaskOutcome("released", failure=Failure("agent.task_released", "It got lost."))
+
+    async with world.open() as host:
+        run = await host.begin(world.define([world.agent("a")]))
+        monkeypatch.setattr(AgentRuntime, "run_task", run_task)
+        with pytest.raises(Interrupted, match="It got lost"):
+            await host.orchestrator.execute(run)
+        assert calls == 2
+        monkeypatch.undo()
+        assert (await host.orchestrator.execute(run)).met
 
 
 async def test_artifacts_that_cannot_be_made_are_said_plainly(world: World):

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from toka.orchestration._conductor import require_suspended
+from toka.orchestration._errors import Interrupted
 from toka.orchestration._history import Verdict
 from toka.orchestration._objectives import judge
 from toka.orchestration._plan import active_tasks, plan_tasks
@@ -219,18 +221,22 @@ class AgentLife:
     async def _run_task(self, name: str, variables: dict[str, Json]) -> TaskOutcome:
         task = next(task for task in self._tasks if task.id == name)
         identifier = task_id(self.agent, self._numbers()[name])
+        given_back: object = None
         while True:
             await self._conductor.until_active(self.agent)
+            moment = self._conductor.moment_of(self.agent)
             try:
                 outcome = await self._conductor.run_task(self.spec, task, identifier, variables)
-            except Rejected:
-                if not self._conductor.is_paused(self.agent):
-                    raise
-            else:
-                # A task that was given back is gone on with: its agent was suspended under it.
-                # If another holder has taken it, starting it is refused with that one's name.
-                if outcome.status != "released":
-                    return outcome
+            except Rejected as rejected:
+                await require_suspended(rejected)
+                continue
+            if outcome.status != "released":
+                return outcome
+            # Its agent was suspended under it, or another holder has taken it, and then starting
+            # it is refused with that one's name. Anything else would go on for ever.
+            if given_back == moment:
+                raise Interrupted(outcome.failure.message if outcome.failure else identifier)
+            given_back = moment
 
     def _numbers(self) -> dict[str, int]:
         first = self._rounds * len(self._tasks)

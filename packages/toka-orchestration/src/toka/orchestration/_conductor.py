@@ -6,6 +6,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn, cast
 
+import anyio.lowlevel
 import attrs
 import msgspec
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         AgentId,
         AgentSpec,
         Clock,
+        EventId,
         FinishAgent,
         Json,
         Operation,
@@ -90,6 +92,11 @@ class Conductor:
         states = (self.state_of(agent), self.state_of(self.run))
         return any(state is not None and state.phase == "suspended" for state in states)
 
+    def moment_of(self, agent: AgentId) -> tuple[EventId | None, ...]:
+        """Return what is another value after the agent, or the run, has been suspended."""
+        states = (self.state_of(agent), self.state_of(self.run))
+        return tuple([None if state is None else state.cause for state in states])
+
     async def until_active(self, agent: AgentId) -> None:
         """Wait while the agent, or the whole run, is suspended."""
         if not self.is_paused(agent):
@@ -136,9 +143,8 @@ class Conductor:
             await self.until_active(operation.agent)
             try:
                 return await self.submit(operation)
-            except Rejected:
-                if not self.is_paused(operation.agent):
-                    raise
+            except Rejected as rejected:
+                await require_suspended(rejected)
 
     async def run_task(
         self, spec: AgentSpec, task: TaskDefinition, identifier: TaskId, variables: dict[str, Json]
@@ -198,6 +204,18 @@ class Conductor:
         if state is None:
             raise UnknownRun(f"Agent {agent} is not there, or its run has ended.")
         return state.permissions
+
+
+async def require_suspended(rejected: Rejected) -> None:
+    """Raise a refusal again, unless it is for a suspension: that is waited for.
+
+    Raises:
+        Rejected: It is for something else.
+    """
+    if rejected.details.get("state") != "suspended":
+        raise rejected
+    # The suspension may be decided and not committed, so that nobody can wait for its end yet.
+    await anyio.lowlevel.checkpoint()
 
 
 def _short(message: str) -> str:

@@ -112,6 +112,7 @@ class Orchestrator:
             StepDiffers: A program is not the one that the run began with.
             EntryInvalid: The code of a half-done task cannot be loaded any more.
             Rejected: Another holder runs one of its tasks.
+            Interrupted: A task is given back again and again.
             LogFailed: The log could not be written.
         """
         if run in self._executing:

@@ -4,6 +4,7 @@
     └── OrchestrationError               orchestration.error
         ├── UnknownRun                   orchestration.unknown_run       not in this log
         ├── RunBusy                      orchestration.run_busy          being run here already
+        ├── Interrupted                  orchestration.interrupted       a task does not get ahead
         ├── SpecChanged                  orchestration.spec_changed      under a half-done run
         ├── ArtifactsUnusable            orchestration.artifacts_unusable
         └── SpecError                    spec.invalid            a specification cannot be used
@@ -54,6 +55,12 @@ class RunBusy(OrchestrationError):
     """This process runs it already; a second time, the two would take tasks from each other."""
 
     default_code = "orchestration.run_busy"
+
+
+class Interrupted(OrchestrationError):
+    """A task is given back again and again, with nobody having suspended it."""
+
+    default_code = "orchestration.interrupted"
 
 
 class SpecChanged(OrchestrationError):
