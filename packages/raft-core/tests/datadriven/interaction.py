@@ -94,7 +94,6 @@ class Member:
         if state is not None:
             self.storage.set_hard_state(state)
         if snapshot is not None:
-            assert not entries
             self.storage.apply_snapshot(snapshot)
         self.storage.append(entries)
 
