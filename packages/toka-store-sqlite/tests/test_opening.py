@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import anyio
 import pytest
@@ -23,7 +24,8 @@ from toka.store.core import (
 )
 from toka.store.core.testing import EventSource
 from toka.store.sqlite import SqliteStore, _store
-from toka.store.sqlite._files import Files
+from toka.store.sqlite._files import Files, connect
+from toka.store.sqlite._schema import create_schema
 
 pytestmark = pytest.mark.anyio
 
@@ -366,3 +368,13 @@ def test_trio_is_refused_in_so_many_words(tmp_path):
         anyio.run(SqliteStore.open, str(tmp_path / "run.db"), backend="trio")
     assert caught.value.code == "store.needs_asyncio"
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_file_whose_making_was_cut_short_is_opened(tmp_path):
+    path = tmp_path / "run.db"
+    with closing(connect(path)) as connection:
+        create_schema(connection)  # and killed before the journal mode was set
+    async with await SqliteStore.open(str(path)) as store:
+        await store.append([EventSource().new()])
+    async with await SqliteStore.open(str(path)) as store:
+        assert (await store.verify()).ok

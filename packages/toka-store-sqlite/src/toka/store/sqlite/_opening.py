@@ -67,7 +67,9 @@ def open_writer(
 
 
 def _set_up(connection: sqlite3.Connection, files: Files, synchronous: Synchronous) -> None:
-    # Always stated, for SQLite's defaults are a matter of how it was built.
+    # Always stated, for SQLite's defaults are a matter of how it was built, and a process that was
+    # killed while it made the file may have left it in the mode before this one.
+    connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA fullfsync = ON")  # macOS: wait for the disk and not for its cache
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
