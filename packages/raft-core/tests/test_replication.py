@@ -424,6 +424,19 @@ def test_case_24_pages_are_no_larger_than_the_limit() -> None:
     assert sizes == [2] * 5
 
 
+def test_case_24_what_is_outstanding_is_bounded_over_several_pages() -> None:
+    storage = make_storage(voters=(1,), term=1)
+    storage.append([Entry(1, index, b"x" * 76) for index in range(1, 6)])  # 100 in limits
+    storage.set_hard_state(HardState(1, 0, 5))
+    node = make_node(1, storage, max_committed_size_per_ready=250, async_storage_writes=True)
+    (first,) = of_type(node.ready().messages, MessageType.STORAGE_APPLY)
+    assert len(first.entries) == 2
+    assert not node.has_ready()  # a third one does not fit beside them
+    node.step(first.responses[0])
+    (second,) = of_type(node.ready().messages, MessageType.STORAGE_APPLY)
+    assert [entry.index for entry in second.entries] == [3, 4]
+
+
 def test_case_25_a_commit_index_lost_on_the_way_does_not_wait_for_new_data() -> None:
     group = Network()
     group.campaign(1)
@@ -516,6 +529,19 @@ def test_case_28_a_write_that_was_overwritten_acknowledges_nothing() -> None:
                 node.step(response)
         assert len(log.unstable.entries) == left
     assert node._raft.log.term(2) == 2
+
+
+def test_case_28_a_later_term_does_not_make_a_replaced_entry_stable() -> None:
+    storage = make_storage([1])
+    node = make_node(1, storage, async_storage_writes=True)
+    node.step(append(1, 2, term=2, prev=(1, 1), terms=[2]))
+    node.ready()
+    node.step(append(1, 3, term=3, prev=(1, 1)))  # a new term: its write names the old entry
+    named = of_type(node.ready().messages, MessageType.STORAGE_APPEND)[0].responses[-1]
+    assert (named.sender, named.term, named.log_term, named.index) == (APPEND_THREAD, 3, 2, 2)
+    node.step(append(1, 3, term=3, prev=(1, 1), terms=[3]))  # and it is replaced in that term
+    node.step(named)
+    assert [entry.term for entry in node._raft.log.unstable.entries] == [3]
 
 
 def test_case_29_a_single_node_commits_nothing_before_it_is_on_disk() -> None:

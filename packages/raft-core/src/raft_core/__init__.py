@@ -10,7 +10,15 @@ from raft_core._conf_changes import (
     decode_conf_change,
 )
 from raft_core._config import Config
-from raft_core._entries import NO_LIMIT, NO_NODE, Entry, EntryType
+from raft_core._entries import (
+    ENTRY_OVERHEAD,
+    NO_LIMIT,
+    NO_NODE,
+    Entry,
+    EntryType,
+    entries_size,
+    limit_size,
+)
 from raft_core._errors import (
     CompactedError,
     ConfChangeError,
@@ -42,11 +50,19 @@ from raft_core._ready import Ready
 from raft_core._states import ConfState, HardState, ReadState, Role, Snapshot, SoftState
 from raft_core._status import Status
 from raft_core._storage import MemoryStorage, Storage
+from raft_core._trace import (
+    TraceChange,
+    TraceEvent,
+    TraceMessage,
+    TraceProperties,
+    TraceState,
+)
 from raft_core._wire import WIRE_VERSION, decode_message, encode_message
 
 __all__ = [
     "APPEND_THREAD",
     "APPLY_THREAD",
+    "ENTRY_OVERHEAD",
     "NO_LIMIT",
     "NO_NODE",
     "WIRE_VERSION",
@@ -92,6 +108,11 @@ __all__ = [
     "Status",
     "Storage",
     "StorageError",
+    "TraceChange",
+    "TraceEvent",
+    "TraceMessage",
+    "TraceProperties",
+    "TraceState",
     "UnavailableError",
     "UnknownPeerError",
     "UnsupportedVersionError",
@@ -101,4 +122,6 @@ __all__ = [
     "decode_conf_change",
     "decode_message",
     "encode_message",
+    "entries_size",
+    "limit_size",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -10,6 +10,11 @@ from raft_core._entries import NO_LIMIT, NO_NODE
 from raft_core._errors import ConfigError
 from raft_core._messages import APPLY_THREAD
 from raft_core._reads import ReadOnlyOption
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from raft_core._trace import TraceEvent
 
 _MIB: Final = 2**20
 
@@ -62,6 +67,8 @@ class Config:
     """A follower drops proposals instead of passing them on to the leader."""
     disable_conf_change_validation: bool = False
     """Append any change of members; only for those who serialize and check them elsewhere."""
+    trace: Callable[[TraceEvent], None] | None = None
+    """Called with every event of the protocol; must not call the node."""
 
     def __attrs_post_init__(self) -> None:
         """Refuse settings that cannot work."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from raft_core import _changer, _read_index, _replication
+from raft_core import _changer, _read_index, _replication, _trace
 from raft_core._conf_changes import AnyConfChange, ConfChange, ConfChangeV2, decode_conf_change
 from raft_core._entries import NO_NODE, Entry
 from raft_core._states import ConfState, Role
@@ -45,6 +45,9 @@ def check_proposal(raft: Raft, entries: Sequence[Entry]) -> tuple[Entry, ...]:
             continue
         if raft.config.disable_conf_change_validation or _may_propose(raft, change, pending):
             pending = raft.log.last_index() + position + 1
+            proposed = _trace.proposed(general(change))
+            if proposed is not None:
+                raft.trace("ChangeConf", prop=proposed)
         else:
             checked[position] = Entry()
     raft.pending_conf_index = pending
@@ -81,6 +84,7 @@ def restore(raft: Raft, conf: ConfState) -> None:
 
 def switch_to(raft: Raft, conf: ConfState) -> None:
     """Put a configuration into force, and act on what it means for this node and its quorums."""
+    raft.trace("ApplyConfChange", prop=_trace.applied(conf.voters))
     raft.tracker.switch_to(conf, raft.log.last_index())
     if raft.role is not Role.LEADER:
         return

@@ -261,6 +261,7 @@ class Node:
         raft.log.unstable.accept_in_progress()
         if ready.committed_entries:
             raft.log.accept_applying(ready.committed_entries, allow_unstable=not self._asynchronous)
+        raft.trace("Ready")
 
     def advance(self) -> None:
         """Tell that everything in the last `Ready` is done.

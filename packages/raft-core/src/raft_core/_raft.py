@@ -20,10 +20,11 @@ from raft_core import (
     _membership,
     _persistence,
     _replication,
+    _trace,
 )
 from raft_core._changer import check_conf_state, normalized
 from raft_core._conf_changes import ConfChangeV2, conf_change_entry
-from raft_core._entries import NO_NODE, Entry, payload_size
+from raft_core._entries import NO_NODE, Entry, EntryType, payload_size
 from raft_core._errors import ConfigError, ProposalDroppedError, StorageError
 from raft_core._log import RaftLog
 from raft_core._messages import AFTER_WRITE_TYPES, Message, MessageType
@@ -94,6 +95,7 @@ class Raft:
         self.lease_embargo = 0
         self._random = SplitMix(config.seed ^ (config.id * 0x9E3779B97F4A7C15))
         self._handlers = _HANDLERS[Role.FOLLOWER]
+        self.trace("InitState")
         self._load(storage)
 
     def _load(self, storage: Storage) -> None:
@@ -140,6 +142,22 @@ class Raft:
 
     # Output
 
+    def trace(
+        self,
+        name: str,
+        message: Message | None = None,
+        prop: _trace.TraceProperties | None = None,
+    ) -> None:
+        """Tell whoever listens what happens."""
+        if self.config.trace is not None:
+            self.config.trace(_trace.event(self, name, message, prop))
+
+    def _trace_message(self, direction: str, message: Message) -> None:
+        if self.config.trace is not None:
+            event = _trace.message_event(self, direction, message)
+            if event is not None:
+                self.config.trace(event)
+
     def send(self, message: Message) -> None:
         """Queue a message: for now, or until what it promises is on disk.
 
@@ -150,6 +168,7 @@ class Raft:
             self.messages_after_write.append(message)
         else:
             self.messages.append(message)
+        self._trace_message("Send", message)
 
     def flush_reads(self) -> None:
         """Announce the waiting reads: one round of heartbeats for all that came since the last."""
@@ -191,12 +210,14 @@ class Raft:
         self.reset(term)
         self.lead = lead
         self._enter(Role.FOLLOWER)
+        self.trace("BecomeFollower")
 
     def become_candidate(self) -> None:
         """Open a new term and vote for oneself in it."""
         self.reset(self.term + 1)
         self.vote = self.id
         self._enter(Role.CANDIDATE)
+        self.trace("BecomeCandidate")
 
     def become_pre_candidate(self) -> None:
         """Ask around first. Neither term nor vote change (dissertation section 9.6)."""
@@ -215,6 +236,7 @@ class Raft:
         # Somewhere below there may be a configuration change not applied yet: rather than look for
         # it, wait until everything below is applied.
         self.pending_conf_index = self.log.last_index()
+        self.trace("BecomeLeader")
         self.append_entries((Entry(),))
 
     # Time
@@ -258,6 +280,7 @@ class Raft:
             ConfChangeError: It proposes a change that leads to no valid configuration.
 
         """
+        self._trace_message("Receive", message)
         term = message.term
         if term and term != self.term:
             if term < self.term:
@@ -318,6 +341,9 @@ class Raft:
         if size and outstanding and outstanding + size > self.config.uncommitted_limit:
             raise ProposalDroppedError(f"{outstanding} bytes are not committed yet")
         self.uncommitted_size = outstanding + size
+        for entry in entries if self.config.trace is not None else ():
+            if entry.type is EntryType.NORMAL:
+                self.trace("Replicate")
         term, index = self.term, self.log.last_index()
         self.log.append(
             [

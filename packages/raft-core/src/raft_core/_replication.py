@@ -107,4 +107,6 @@ def broadcast_heartbeat(raft: Raft) -> None:
 
 def maybe_commit(raft: Raft) -> bool:
     """Commit what a quorum holds, if it is of this term; say whether anything was committed."""
-    return raft.log.maybe_commit(raft.tracker.committed(), raft.term)
+    committed = raft.log.maybe_commit(raft.tracker.committed(), raft.term)
+    raft.trace("Commit")
+    return committed
