@@ -101,7 +101,7 @@ async def filled(path: Path, count: int = 60) -> list[EventId]:
         for index in range(count):
             event = source.new(f"s{index % 5}", payload=b"payload %d" % index, parents=parents)
             await store.append([event])
-            parents = (event.id,)
+            parents = (*parents[-1:], event.id)
         await store.save_snapshot(Snapshot("state", count, b"s" * 500, b"digest"))
         return [event.id async for event in store.read()]
 

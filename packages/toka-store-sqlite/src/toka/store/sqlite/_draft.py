@@ -146,7 +146,8 @@ class Draft:
                 place = earlier.get(parent) or self._place(parent)
                 if place is None:
                     raise UnknownParent(event.id, name)
-                edges.append((place, position))
+                if place != position - 1:
+                    edges.append((place, position))
                 packed[index] = packed.get(index, b"") + parent
             earlier[append.ids[index]] = position
         self._edges += edges

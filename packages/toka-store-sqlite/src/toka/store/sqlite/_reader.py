@@ -238,7 +238,21 @@ class Reader:
 
     def _effects(self, position: int) -> list[int]:
         rows = self.connection.execute("SELECT child FROM cause WHERE parent = ?", (position,))
-        return [child for (child,) in rows]
+        effects = [child for (child,) in rows]
+        return [position + 1, *effects] if self._is_followed(position) else effects
+
+    def _is_followed(self, position: int) -> bool:
+        """Say whether an event is a parent of the next one, an edge that is not stored."""
+        row = self.connection.execute(
+            "SELECT a.id, b.parents FROM event a JOIN event b ON b.position = a.position + 1"
+            " WHERE a.position = ?",
+            (position,),
+        ).fetchone()
+        if row is None or row[1] is None:
+            return False
+        identifier, parents = row
+        size = len(identifier)
+        return identifier in {parents[at : at + size] for at in range(0, len(parents), size)}
 
     def _linked(self, query: str, values: Sequence[object]) -> Iterator[Event]:
         for row in self.connection.execute(query, values):

@@ -4,8 +4,9 @@ Texts that repeat (streams, kinds, intents, actors, tokens) are stored once and 
 0 is the empty text and has no row. Identifiers are 16 bytes. The payload stands last in its row,
 so that a long one does not lie between the other columns and the reader. The digest of a payload
 and the link to the header before are not stored: both follow from what is, and reading recomputes
-them to check the header's digest. An event of a 150-byte payload takes about 300 bytes, its indexes
-included.
+them to check the header's digest. Nor is an edge of the causal graph from one event to the next:
+the next one's parents say it, most of a log is such chains, and it was a tenth of a durable step.
+An event of a 150-byte payload takes about 300 bytes, its indexes included.
 
 Ordered work on the files lives elsewhere: `_files` (creation, checks at open), `_writer` (commits).
 """

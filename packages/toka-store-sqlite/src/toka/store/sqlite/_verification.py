@@ -94,6 +94,8 @@ class Verification:
             place = reader.position(pack_id(parent))
             if place is None or place >= event.position:
                 self._check.problem(event.position, f"its parent {parent} is not before it")
+            elif place == event.position - 1:
+                continue
             elif not reader.has_edge(place, event.position):
                 self._check.problem(event.position, f"the edge from its parent {parent} is missing")
             self._edges += 1
