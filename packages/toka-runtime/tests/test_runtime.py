@@ -1,4 +1,5 @@
 import anyio
+import anyio.lowlevel
 import msgspec
 import pytest
 from hypothesis import given
@@ -188,6 +189,129 @@ async def test_cancelling_the_caller_does_not_lose_a_decision(runtime, store, de
     assert known is not None
     assert known.queued == 1
     assert runtime.position == (await store.head()).position
+
+
+class _SlowToAnswer(FaultyStore):
+    """Stores at once, and lets the answer to every append wait that has its turn in `held`."""
+
+    def __init__(self, store) -> None:
+        super().__init__(store)
+        self.held = {}
+        self.stored = anyio.Event()
+
+    def hold_next(self) -> anyio.Event:
+        self.stored = anyio.Event()
+        self.held[self.appends + 1] = gate = anyio.Event()
+        return gate
+
+    async def append(self, events, *, streams=None, head=None):
+        receipt = await super().append(events, streams=streams, head=head)
+        gate = self.held.pop(self.appends, None)
+        if gate is not None:
+            self.stored.set()
+            await gate.wait()
+        return receipt
+
+
+async def test_the_answer_of_a_cancelled_request_is_known_under_its_key(store, desk) -> None:
+    slow = _SlowToAnswer(store)
+    async with open_runtime(slow, desk.authenticator, desk.token()) as runtime:
+        message = Message(desk.token(), SpawnAgent(None, "worker"), "once")
+        slow.hold_next()
+        async with anyio.create_task_group() as group:
+            group.start_soon(runtime.submit, message)
+            await slow.stored.wait()
+            group.cancel_scope.cancel()
+        receipt = await runtime.submit(message)
+        assert len(runtime.state.families) == 1
+        assert receipt.events[-1].stream in runtime.state.families
+
+
+async def test_a_commit_is_visible_to_its_caller_though_an_earlier_one_is_not_answered(
+    store, desk
+) -> None:
+    slow = _SlowToAnswer(store)
+    async with open_runtime(slow, desk.authenticator, desk.token()) as runtime:
+        token = desk.token()
+        gate = slow.hold_next()
+        async with anyio.create_task_group() as group:
+            group.start_soon(runtime.submit, Message(token, SpawnAgent(None, "first"), "once"))
+            await slow.stored.wait()
+            receipt = await runtime.submit(Message(token, SpawnAgent(None, "second")))
+            assert runtime.position == receipt.position
+            assert len(runtime.state.families) == 2
+            gate.set()
+        assert runtime.position == receipt.position
+
+
+async def test_a_snapshot_knows_the_answers_to_all_that_it_holds(store, desk) -> None:
+    slow = _SlowToAnswer(store)
+    message = Message(desk.token(), SpawnAgent(None, "first"), "once")
+    async with anyio.create_task_group() as group:
+        async with open_runtime(slow, desk.authenticator, desk.token()) as runtime:
+            slow.hold_next()
+            group.start_soon(runtime.submit, message)
+            await slow.stored.wait()
+            await runtime.submit(Message(desk.token(), SpawnAgent(None, "second")))
+        group.cancel_scope.cancel()
+    async with open_runtime(store, desk.authenticator, desk.token()) as runtime:
+        await runtime.submit(message)
+        assert len(runtime.state.families) == 2
+
+
+async def test_a_commit_that_was_under_way_at_the_end_is_acknowledged(store, desk) -> None:
+    slow, receipts = _SlowToAnswer(store), []
+
+    async def submit() -> None:
+        receipts.append(await runtime.submit(Message(desk.token(), SpawnAgent(None, "last"))))
+
+    async with anyio.create_task_group() as group:
+        async with open_runtime(slow, desk.authenticator, desk.token()) as runtime:
+            gate = slow.hold_next()
+            group.start_soon(submit)
+            await slow.stored.wait()
+        gate.set()
+    assert receipts[0].position == (await store.head()).position
+
+
+async def test_whoever_is_told_of_an_event_finds_it_in_the_state(store, desk) -> None:
+    slow = _SlowToAnswer(store)
+    async with open_runtime(slow, desk.authenticator, desk.token()) as runtime:
+        events = runtime.subscribe(runtime.position)
+        gate, seen = slow.hold_next(), []
+
+        async def follow() -> None:
+            async for logged in events:
+                seen.append((logged.position, runtime.position))
+                if isinstance(logged.event.body, AgentSpawned):
+                    return
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(runtime.submit, Message(desk.token(), SpawnAgent(None, "worker")))
+            await slow.stored.wait()
+            group.start_soon(follow)
+            await anyio.wait_all_tasks_blocked()
+            gate.set()
+        assert seen
+        assert all(told <= known for told, known in seen)
+
+
+async def test_a_snapshot_is_finished_before_its_caller_is_cancelled(
+    store, desk, monkeypatch
+) -> None:
+    class SlowSnapshots(FaultyStore):
+        async def save_snapshot(self, snapshot) -> None:
+            scope.cancel()
+            await anyio.lowlevel.checkpoint()
+            await super().save_snapshot(snapshot)
+
+    monkeypatch.setattr("toka.runtime._runtime.SNAPSHOT_EVERY", 1)
+    receipts, scope = [], anyio.CancelScope()
+    async with open_runtime(SlowSnapshots(store), desk.authenticator, desk.token()) as runtime:
+        scope = anyio.CancelScope()
+        with scope:
+            receipts.append(await runtime.submit(Message(desk.token(), SpawnAgent(None, "worker"))))
+    assert receipts
 
 
 async def test_a_full_disk_stops_acknowledging_and_changes_nothing(store, desk) -> None:

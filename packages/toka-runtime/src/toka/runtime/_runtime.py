@@ -73,7 +73,8 @@ class _Commit:
     first: int
     events: tuple[KernelEvent, ...]
     state: KernelState
-    done: bool = False
+    name: tuple[str, str] | None = None
+    """Subject and key of the request that this answers, if it has a key."""
 
 
 @attrs.define(eq=False)
@@ -168,16 +169,13 @@ class Runtime:
         name = (claims.subject, message.idempotency_key)
         while (pending := self._answering.get(name)) is not None:
             await pending.finished.wait()
+            self._check_open()
         answer = self._answers.find(*name)
         if answer is not None:
             return await self._read_answer(answer)
         self._answering[name] = pending = _Pending()
         try:
-            events, state = self._decide(message, claims)
-            receipt = await self._commit(events, state, tag_of(*name, len(events)))
-            count = len(events)
-            self._answers.remember(*name, Answer(receipt.position - count + 1, count))
-            return receipt
+            return await self._commit(*self._decide(message, claims), name)
         finally:
             del self._answering[name]
             pending.finished.set()
@@ -206,13 +204,16 @@ class Runtime:
         return decision, state
 
     async def _commit(
-        self, events: tuple[KernelEvent, ...], state: KernelState, tag: str = ""
+        self,
+        events: tuple[KernelEvent, ...],
+        state: KernelState,
+        name: tuple[str, str] | None = None,
     ) -> Receipt:
         # Encoded first: text that has no canonical form is found here, while nothing has changed.
         batch = [to_store(event) for event in events]
-        if tag:
-            batch[0] = attrs.evolve(batch[0], tags=(tag,))
-        before, commit = self._decided, _Commit(self._next + 1, events, state)
+        if name is not None:
+            batch[0] = attrs.evolve(batch[0], tags=(tag_of(*name, len(events)),))
+        before, commit = self._decided, _Commit(self._next + 1, events, state, name)
         self._commits.append(commit)
         self._decided = state
         self._next += len(events)
@@ -253,14 +254,21 @@ class Runtime:
                 await anyio.sleep(_BUSY_SECONDS)
 
     def _acknowledge(self, commit: _Commit) -> None:
-        commit.done = True
-        while self._commits and self._commits[0].done:
+        """Make a commit visible, and with it all before it: the log has no gaps.
+
+        The caller of an earlier one may still be waiting, if it was cancelled meanwhile.
+        """
+        while self._commits and self._commits[0].first <= commit.first:
             first = self._commits.popleft()
+            count = len(first.events)
             self._committed = first.state
-            self._position = first.first + len(first.events) - 1
-            self._bus.publish(
-                [Logged(first.first + index, event) for index, event in enumerate(first.events)]
-            )
+            self._position = first.first + count - 1
+            if first.name is not None:
+                self._answers.remember(*first.name, Answer(first.first, count))
+            if not self._closed:
+                self._bus.publish(
+                    [Logged(first.first + index, event) for index, event in enumerate(first.events)]
+                )
 
     def _fail(self, error: StoreError) -> None:
         if self._failure is None:
@@ -286,7 +294,9 @@ class Runtime:
 
     async def _save_if_due(self) -> None:
         if self._position - self._snapshot_at >= SNAPSHOT_EVERY and not self._commits:
-            await self._save()
+            # Shielded: whoever is cancelled here has been acknowledged and must hear of it.
+            with anyio.CancelScope(shield=True):
+                await self._save()
 
     async def _save(self) -> None:
         state, position = self._committed, self._position
@@ -306,7 +316,8 @@ class Runtime:
         with self._bus.subscribe() as live:
             position = after
             while not self._closed:
-                async for page in pages(self.store, position):
+                # The log may be ahead of `state`; what is beyond it is published in a moment.
+                async for page in pages(self.store, position, self._position):
                     for stored in page:
                         position = stored.position
                         yield from_store(stored)
