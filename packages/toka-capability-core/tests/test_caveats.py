@@ -204,6 +204,7 @@ def test_an_extension_is_judged_by_its_rule():
         {"windows": (OPEN,) * (MAX_WINDOWS + 1)},
         {"rate": MaxRate(1, 0)},
         {"rate": MaxRate(-1, 1)},
+        {"rate": MaxRate(10_001, 1)},
         {"rate": MaxRate(1, 86_401)},
         {"holder": ""},
         {"holder": "x" * 42},

@@ -2,9 +2,10 @@
 
 Verifying is done once for each token and then remembered by digest, never by text: a dump of memory
 or a mistake in a log shows no token. What is remembered holds until the earliest moment at which
-the answer could change: the token expires, or something, anything, is revoked; then only the
-revocation is looked up again, as a signature does not go bad. Failures are not remembered: they
-cost one length check or one HMAC, and remembering them would let strangers fill the memory.
+the answer could change: the token expires, its time window closes, or something, anything, is
+revoked; then only the revocation is looked up again, as a signature does not go bad. Failures are
+not remembered: they cost one length check or one HMAC, and remembering them would let strangers
+fill the memory.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from toka.auth._errors import AuthenticationError
+from toka.auth._presented import PreparingValidator
 from toka.auth._revocation import NothingRevoked
-from toka.capability.core import Denial, SteadyTime, TokenRefusedError
+from toka.capability.core import MAX_LEEWAY_SECONDS, Denial, SteadyTime, TokenRefusedError
 from toka.types import MAX_TOKEN_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from toka.auth._presented import OnceCheck, Proof, ProofCheck, RateCheck
     from toka.auth._revocation import RevocationCheck
     from toka.capability.core import Claims, TokenValidator
     from toka.types import Clock
@@ -46,6 +49,8 @@ class RefusedCredential:
 class _Verified:
     claims: Claims
     epoch: int
+    until: int
+    """The first second at which the answer may be another."""
 
 
 class Authenticator:
@@ -54,7 +59,17 @@ class Authenticator:
     Safe to use from several threads.
     """
 
-    __slots__ = ("_audit", "_cache_size", "_revoked", "_time", "_validators", "_verified")
+    __slots__ = (
+        "_audit",
+        "_cache_size",
+        "_once",
+        "_proofs",
+        "_rates",
+        "_revoked",
+        "_time",
+        "_validators",
+        "_verified",
+    )
 
     def __init__(
         self,
@@ -63,6 +78,9 @@ class Authenticator:
         cache_size: int = DEFAULT_CACHE_SIZE,
         revoked: RevocationCheck | None = None,
         *,
+        proofs: ProofCheck | None = None,
+        rates: RateCheck | None = None,
+        once: OnceCheck | None = None,
         audit: Callable[[RefusedCredential], None] | None = None,
     ) -> None:
         """Prepare to authenticate.
@@ -73,6 +91,10 @@ class Authenticator:
             cache_size: How many verified tokens to remember; when they are that many, all are
                 forgotten and remembering starts again.
             revoked: Knows what was taken back; nothing if left out.
+            proofs: Checks proofs of possession. Left out, a token that is bound to a key is
+                refused.
+            rates: Counts acts. Left out, a token that carries a rate is refused.
+            once: Remembers used tokens, for `authenticate_once`.
             audit: Is told of every failure; a warning is logged if left out. It should not raise:
                 whatever it raises reaches the caller in place of the constant error.
 
@@ -87,24 +109,68 @@ class Authenticator:
         self._time = SteadyTime(clock)
         self._cache_size = cache_size
         self._revoked = revoked if revoked is not None else NothingRevoked()
+        self._proofs = proofs
+        self._rates = rates
+        self._once = once
         self._audit = audit if audit is not None else _log_refusal
         self._verified: dict[bytes, _Verified] = {}
 
-    def authenticate(self, credential: str) -> Claims:
+    def authenticate(self, credential: str, proof: Proof | None = None) -> Claims:
         """Return the claims of a genuine credential that is valid now and was not taken back.
 
         Raises:
             AuthenticationError: It is anything else; the error does not say what.
         """
+        claims = self.identify(credential)
+        if claims.holder is not None or claims.rate is not None or claims.chain:
+            self._check_use(credential, claims, proof)
+        return claims
+
+    def identify(self, credential: str) -> Claims:
+        """Return what a credential says, without its holder's proof and without counting an act.
+
+        For speaking *about* a token, never for acting by it.
+
+        Raises:
+            AuthenticationError: It is not genuine, not valid now, or was taken back.
+        """
         if not _is_presentable(credential):
             raise self._refusal("", _UNPRESENTABLE)
         digest = hashlib.sha256(credential.encode("ascii")).digest()
         found = self._verified.get(digest)
-        if found is None or self._time.seconds() >= found.claims.expires_at:
+        if found is None or self._time.seconds() >= found.until:
             return self._verify(credential, digest)
         if found.epoch == self._revoked.epoch:
             return found.claims
         return self._accept(found.claims, digest, self._revoked.epoch)
+
+    def authenticate_once(self, credential: str, proof: Proof | None = None) -> Claims:
+        """Authenticate, and use the token up: whoever presents it again is refused.
+
+        The token is used up after every other check, so that a failure costs nobody his token.
+
+        Raises:
+            AuthenticationError: It is not acceptable, or was used before.
+            RuntimeError: This authenticator was made without `once`.
+        """
+        if self._once is None:
+            raise RuntimeError("An authenticator needs `once` to let tokens be used once.")
+        claims = self.authenticate(credential, proof)
+        if not self._once.burn(claims.token_id, claims.expires_at + MAX_LEEWAY_SECONDS):
+            raise self._refusal(_fingerprint_of(credential), _USED)
+        return claims
+
+    async def authenticate_fetching(self, credential: str, proof: Proof | None = None) -> Claims:
+        """Authenticate, and first let validators fetch what they need, keys of others for example.
+
+        Raises:
+            AuthenticationError: It is not acceptable; the error does not say why.
+        """
+        if _is_presentable(credential):
+            for validator in self._validators:
+                if isinstance(validator, PreparingValidator):
+                    await validator.prepare(credential)
+        return self.authenticate(credential, proof)
 
     def forget(self) -> None:
         """Forget all verified tokens, for example because a key is no longer trusted."""
@@ -132,14 +198,41 @@ class Authenticator:
             raise self._refusal(_fingerprint(digest), denial)
         if len(self._verified) >= self._cache_size:
             self._verified.clear()
-        self._verified[digest] = _Verified(claims, epoch)
+        until = claims.valid_until(self._time.seconds())
+        self._verified[digest] = _Verified(claims, epoch, until)
         return claims
+
+    def _check_use(self, credential: str, claims: Claims, proof: Proof | None) -> None:
+        """Check what holds for one use: the proof of the holder first, then the rates."""
+        denial = self._unproved(credential, claims, proof) or self._too_often(claims)
+        if denial is not None:
+            raise self._refusal(_fingerprint_of(credential), denial)
+
+    def _unproved(self, credential: str, claims: Claims, proof: Proof | None) -> Denial | None:
+        if claims.holder is None:
+            return None
+        if self._proofs is None or proof is None:
+            return _UNPROVED
+        return self._proofs.denial(credential, claims, proof)
+
+    def _too_often(self, claims: Claims) -> Denial | None:
+        rated = [hop for hop in claims.accounts if hop.rate is not None]
+        if not rated:
+            return None
+        return _UNCOUNTED if self._rates is None else self._rates.denial(rated)
 
     def _refusal(self, fingerprint: str, *denials: Denial) -> AuthenticationError:
         self._audit(RefusedCredential(fingerprint, denials))
         return AuthenticationError()
 
 
+_UNPROVED: Final = Denial(
+    code="auth.unproved", rule="the token is bound to a key and no proof of it can be checked"
+)
+_UNCOUNTED: Final = Denial(
+    code="auth.uncounted", rule="the token carries a rate and nobody counts its acts"
+)
+_USED: Final = Denial(code="auth.used", rule="the token may be used once and was")
 _UNPRESENTABLE: Final = Denial(
     code="capability.malformed",
     rule=f"the credential is not ASCII text of up to {MAX_TOKEN_BYTES} bytes",
@@ -156,6 +249,10 @@ def _is_presentable(credential: object) -> bool:
 
 def _fingerprint(digest: bytes) -> str:
     return digest[: len(digest) // 2].hex()
+
+
+def _fingerprint_of(credential: str) -> str:
+    return _fingerprint(hashlib.sha256(credential.encode("ascii")).digest())
 
 
 def _log_refusal(refused: RefusedCredential) -> None:

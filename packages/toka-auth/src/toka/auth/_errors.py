@@ -3,8 +3,11 @@
 TokaError
 └── AuthError
     ├── AuthenticationError    a credential is not accepted; always the same, whatever the reason
-    └── KeyFileError           a key file cannot be used as it is
-        └── KeyFileMissing     there is none
+    ├── KeyFileError           a key file cannot be used as it is
+    │   └── KeyFileMissing     there is none
+    ├── OutsideKeysError       the keys of an outside issuer cannot be fetched or used
+    ├── MappingError           a rule of the operator's cannot be applied by anybody
+    └── UsedTokensError        the file of used tokens cannot be read or written
 """
 
 from __future__ import annotations
@@ -41,3 +44,21 @@ class KeyFileMissing(KeyFileError):
     """There is no key file at the path."""
 
     default_code = "auth.no_key_file"
+
+
+class OutsideKeysError(AuthError):
+    """The keys of an outside issuer cannot be fetched, or are not keys for signatures."""
+
+    default_code = "auth.outside_keys"
+
+
+class MappingError(AuthError, ValueError):
+    """A rule that maps outside identities is not well-formed."""
+
+    default_code = "auth.bad_mapping"
+
+
+class UsedTokensError(AuthError):
+    """The file of used tokens cannot be read or written, so no token that counts once counts."""
+
+    default_code = "auth.used_tokens"

@@ -55,7 +55,7 @@ class MemoryRevocations:
         return self._epoch
 
     def revoke_token(self, token_id: str) -> None:
-        """Take back every token with this id, for ever."""
+        """Take back every token with this id, for ever; of a hop's id, the hop and its subtree."""
         with self._lock:
             self._tokens.add(token_id)
             self._epoch += 1
@@ -75,12 +75,18 @@ class MemoryRevocations:
 
     def denial(self, claims: Claims) -> Denial | None:
         """Say why a token with these claims was taken back, or None if it was not."""
-        if claims.token_id in self._tokens:
-            return Denial(code="capability.revoked", rule="the token was revoked")
-        until = self._subjects.get((claims.vault, claims.subject))
-        if until is not None and claims.issued_at <= until:
-            return Denial(code="capability.revoked", rule="the subject's tokens were revoked")
+        # What a chain hands on falls with every link before it: the token's own, and the subject's.
+        for number, hop in enumerate(claims.accounts):
+            if hop.token_id in self._tokens:
+                return _revoked("the token was revoked", number)
+            until = self._subjects.get((claims.vault, hop.subject))
+            if until is not None and claims.issued_at <= until:
+                return _revoked("the subject's tokens were revoked", number)
         return None
+
+
+def _revoked(rule: str, hop: int) -> Denial:
+    return Denial(code="capability.revoked", rule=rule, hop=hop)
 
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from toka.capability.core._base64url import decode_base64url, encode_base64url
 from toka.capability.core._caveat_wire import decode_caveats, encode_caveats
 from toka.capability.core._caveats import (
     MAX_LEEWAY_SECONDS,
+    MAX_RATE_CALLS,
     MAX_RATE_SECONDS,
     MAX_WINDOWS,
     Caveat,
@@ -75,6 +76,7 @@ __all__ = [
     "MAX_LEEWAY_SECONDS",
     "MAX_NAME_BYTES",
     "MAX_PERMISSION_BYTES",
+    "MAX_RATE_CALLS",
     "MAX_RATE_SECONDS",
     "MAX_TIME",
     "MAX_WILDCARDS",

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 MAX_WINDOWS: Final = 8
 """Time windows in one caveat."""
+MAX_RATE_CALLS: Final = 10_000
+"""Acts in one rate: few enough to be remembered one by one, so that a rate can be kept exactly."""
 MAX_RATE_SECONDS: Final = 86_400
 MAX_LEEWAY_SECONDS: Final = 60
 """How far the clocks of an issuer and a validator may differ at most."""

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import attrs
 
-from toka.capability.core._caveats import MAX_RATE_SECONDS, MAX_WINDOWS, Extension, MaxRate
+from toka.capability.core._caveats import (
+    MAX_RATE_CALLS,
+    MAX_RATE_SECONDS,
+    MAX_WINDOWS,
+    Extension,
+    MaxRate,
+)
 from toka.capability.core._denial import Denial
 from toka.capability.core._errors import InvalidClaimsError, PermissionSyntaxError
 from toka.capability.core._permission import Permission
@@ -262,11 +268,11 @@ def _check_restrictions(claims: Claims) -> None:
         raise _invalid(f"depth is no integer from 0 to {MAX_HOPS}")
     rate = claims.rate
     if rate is not None and not (
-        _is_integer(rate.calls, MAX_AMOUNT)
+        _is_integer(rate.calls, MAX_RATE_CALLS)
         and _is_integer(rate.seconds, MAX_RATE_SECONDS)
         and rate.seconds
     ):
-        raise _invalid(f"rate is no integer of calls in 1 to {MAX_RATE_SECONDS} seconds")
+        raise _invalid(f"rate is not up to {MAX_RATE_CALLS} calls in 1 to {MAX_RATE_SECONDS} s")
     if claims.holder is not None and not _THUMBPRINT.fullmatch(claims.holder):
         raise _invalid("cnf holds no SHA-256 thumbprint")
     if len(claims.extensions) > MAX_EXTENSIONS:

@@ -1,0 +1,104 @@
+"""The endpoints as an aiohttp application, to be mounted below any path of another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from toka.auth._endpoints import Answer
+from toka.auth._errors import AuthenticationError
+from toka.auth._presented import Proof
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from aiohttp import web
+
+    from toka.auth._endpoints import Endpoints
+    from toka.capability.core import Claims
+
+MAX_FORM_BYTES: Final = 65_536
+
+_FORM: Final = "application/x-www-form-urlencoded"
+_UNAUTHENTICATED: Final = Answer(
+    401,
+    {"error": "invalid_client", "error_description": "The credential is not accepted."},
+    (("WWW-Authenticate", "Bearer"), ("WWW-Authenticate", "DPoP"), ("Cache-Control", "no-store")),
+)
+
+
+def auth_application(endpoints: Endpoints, *, base_url: str | None = None) -> web.Application:
+    """Return an application with `POST /token`, `/introspect`, `/revoke` and `GET /jwks`.
+
+    Args:
+        endpoints: What answers.
+        base_url: Scheme, host and port as clients see them, for proofs of possession behind a
+            proxy; what the request says if left out.
+    """
+    from aiohttp import web  # noqa: PLC0415 - slow to import, and functions do without it
+
+    async def token(request: web.Request) -> web.Response:
+        return _response(await endpoints.exchange(await _form(request)))
+
+    async def introspect(request: web.Request) -> web.Response:
+        return await _as_caller(request, endpoints.introspect)
+
+    async def revoke(request: web.Request) -> web.Response:
+        return await _as_caller(request, endpoints.revoke)
+
+    async def jwks(_request: web.Request) -> web.Response:
+        return _response(endpoints.jwks())
+
+    async def _as_caller(
+        request: web.Request, answer: Callable[[Mapping[str, str], Claims], Answer]
+    ) -> web.Response:
+        credential, proof = credential_of(request, base_url=base_url)
+        try:
+            caller = await endpoints.authenticator.authenticate_fetching(credential, proof)
+        except AuthenticationError:
+            return _response(_UNAUTHENTICATED)
+        return _response(answer(await _form(request), caller))
+
+    application = web.Application()
+    routes: dict[str, Callable[[web.Request], Awaitable[web.Response]]] = {
+        "/token": token,
+        "/introspect": introspect,
+        "/revoke": revoke,
+    }
+    for path, handler in routes.items():
+        application.router.add_post(path, handler)
+    application.router.add_get("/jwks", jwks)
+    return application
+
+
+def credential_of(request: web.Request, *, base_url: str | None = None) -> tuple[str, Proof | None]:
+    """Return the credential of a request and its proof; an empty credential where there is none."""
+    scheme, _, credential = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() not in ("bearer", "dpop"):
+        return "", None
+    proofs = request.headers.getall("DPoP", [])
+    if len(proofs) != 1:
+        return credential, None
+    origin = str(request.url.origin()) if base_url is None else base_url.rstrip("/")
+    return credential, Proof(proofs[0], request.method, origin + request.rel_url.raw_path)
+
+
+async def _form(request: web.Request) -> dict[str, str]:
+    """Return the members of a form; one that comes twice is left out (RFC 6749, section 3.2)."""
+    if request.content_type != _FORM:
+        return {}
+    # An application that is mounted in another has the other's limit, which may be any.
+    form = await request.clone(client_max_size=MAX_FORM_BYTES).post()
+    return {
+        name: value
+        for name in form
+        if isinstance(value := form[name], str) and len(form.getall(name)) == 1
+    }
+
+
+def _response(answer: Answer) -> web.Response:
+    from aiohttp import web  # noqa: PLC0415 - see above
+
+    response = web.json_response(answer.body, status=answer.status)
+    for name, value in answer.headers:
+        response.headers.add(name, value)
+    return response

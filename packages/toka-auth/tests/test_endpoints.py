@@ -1,0 +1,220 @@
+import json
+
+import attrs
+import pytest
+
+from toka.auth import (
+    EXCHANGE_GRANT,
+    JWT_TYPE,
+    ApiKeyValidator,
+    Authenticator,
+    Endpoints,
+    MemoryRevocations,
+    OutsideIssuer,
+    OutsideValidator,
+    PublicKey,
+    new_api_key,
+)
+from toka.capability.core import Claims, MaxBudget, MaxDepth
+from toka.capability.delegation import DelegatedValidator, narrow
+from toka.capability.jwt_hs256 import JwtHs256Issuer, JwtHs256Validator
+
+pytestmark = pytest.mark.anyio
+NOW = 1_795_000_000
+
+
+@pytest.fixture
+def revoked():
+    return MemoryRevocations()
+
+
+@pytest.fixture
+def api_key():
+    return new_api_key("ci", ["proc:run:*"])
+
+
+@pytest.fixture
+def endpoints(key, clock, outside, revoked, signer, api_key):
+    capabilities = DelegatedValidator(JwtHs256Validator([key], clock))
+    return Endpoints(
+        authenticator=Authenticator([capabilities], clock, revoked=revoked),
+        identities=Authenticator([outside, ApiKeyValidator([api_key[1]], clock)], clock),
+        issuer=JwtHs256Issuer(key, clock),
+        clock=clock,
+        revocations=revoked,
+        public_keys=[PublicKey.from_jwk(signer.jwk())],
+    )
+
+
+@pytest.fixture
+def form(signer, identity):
+    return {
+        "grant_type": EXCHANGE_GRANT,
+        "subject_token": signer.sign(identity),
+        "subject_token_type": JWT_TYPE,
+    }
+
+
+async def test_an_outside_identity_becomes_a_short_capability(endpoints, form):
+    answer = await endpoints.exchange(form)
+    assert answer.status == 200
+    assert answer.body["issued_token_type"] == JWT_TYPE
+    assert answer.body["token_type"] == "Bearer"  # noqa: S105
+    assert answer.body["expires_in"] == 900
+    assert ("Cache-Control", "no-store") in answer.headers
+    claims = endpoints.authenticator.authenticate(answer.body["access_token"])
+    assert claims.subject == "x/u-1"
+    assert claims.permissions == ("fs:read:/data/**", "proc:run:git")
+    assert claims.expires_at == NOW + 900
+
+
+async def test_a_capability_does_not_outlive_the_identity(endpoints, form, signer, identity):
+    form["subject_token"] = signer.sign({**identity, "exp": NOW + 60})
+    answer = await endpoints.exchange(form)
+    assert answer.body["expires_in"] == 60
+
+
+async def test_an_api_key_becomes_a_short_capability(endpoints, form, api_key):
+    answer = await endpoints.exchange({**form, "subject_token": api_key[0]})
+    assert endpoints.authenticator.authenticate(answer.body["access_token"]).subject == "ci"
+
+
+async def test_a_scope_narrows(endpoints, form):
+    answer = await endpoints.exchange({**form, "scope": "fs:read:/data/public/** proc:run:git"})
+    assert answer.body["scope"] == "fs:read:/data/public/** proc:run:git"
+    claims = endpoints.authenticator.authenticate(answer.body["access_token"])
+    assert claims.granted.covers("fs:read:/data/x") is None
+
+
+@pytest.mark.parametrize(
+    "scope", ["fs:read:/**", "fs:write:/data/x", "all", "", " ", "fs:read:/data/x "]
+)
+async def test_a_scope_that_widens_is_refused(endpoints, form, scope):
+    answer = await endpoints.exchange({**form, "scope": scope})
+    assert (answer.status, answer.body["error"]) == (400, "invalid_scope")
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"grant_type": "password"}, "unsupported_grant_type"),
+        ({"grant_type": None}, "unsupported_grant_type"),
+        ({"subject_token": None}, "invalid_request"),
+        ({"subject_token_type": None}, "invalid_request"),
+        ({"subject_token_type": "urn:ietf:params:oauth:token-type:saml2"}, "invalid_request"),
+        ({"requested_token_type": "urn:x"}, "invalid_request"),
+        ({"actor_token": "x"}, "invalid_request"),
+        ({"resource": "https://x"}, "invalid_target"),
+        ({"audience": ""}, "invalid_target"),
+        ({"audience": "x" * 300}, "invalid_target"),
+        ({"subject_token": "x"}, "invalid_grant"),
+        ({"subject_token": ""}, "invalid_grant"),
+        ({"subject_token": "é"}, "invalid_grant"),
+    ],
+)
+async def test_a_request_that_is_not_right_is_answered(endpoints, form, changes, error):
+    form = {name: value for name, value in {**form, **changes}.items() if value is not None}
+    answer = await endpoints.exchange(form)
+    assert (answer.status, answer.body["error"]) == (400, error)
+    assert "access_token" not in answer.body
+
+
+async def test_an_audience_is_named(endpoints, form, key, clock):
+    answer = await endpoints.exchange({**form, "audience": "there"})
+    there = Authenticator([JwtHs256Validator([key], clock, audience="there")], clock)
+    assert there.authenticate(answer.body["access_token"]).audience == ("there",)
+
+
+async def test_what_a_new_token_cannot_say_is_not_exchanged(endpoints, form, token, key, clock):
+    validator = DelegatedValidator(JwtHs256Validator([key], clock))
+    endpoints = attrs.evolve(endpoints, identities=Authenticator([validator], clock))
+    assert (await endpoints.exchange({**form, "subject_token": token})).status == 200
+    for child in (
+        narrow(token, "bob"),
+        narrow(token, "bob", [MaxDepth(0)]),
+        narrow(token, "bob", [MaxBudget((("calls", 1),))]),
+    ):
+        answer = await endpoints.exchange({**form, "subject_token": child})
+        assert answer.body["error"] == "invalid_grant"
+
+
+async def test_a_budget_cannot_be_doubled_by_exchanging(endpoints, form, rules, published, clock):
+    rule = attrs.evolve(rules[0], budget=(("calls", 5),))
+    outside = OutsideValidator(
+        OutsideIssuer("https://issuer.example", "toka", (rule,)), published, clock
+    )
+    endpoints = attrs.evolve(endpoints, identities=Authenticator([outside], clock))
+    assert (await endpoints.exchange(form)).body["error"] == "invalid_grant"
+
+
+CALLER = Claims(
+    "admin", "default", ("auth:introspect:token", "auth:revoke:token"), NOW, NOW + 9, "c"
+)
+NOBODY = Claims("eve", "default", ("fs:read:/**",), NOW, NOW + 9, "e")
+
+
+async def test_an_active_token_is_described(endpoints, token):
+    body = endpoints.introspect({"token": token}, CALLER).body
+    assert body["active"] is True
+    assert (body["sub"], body["jti"], body["exp"]) == ("alice", "t1", NOW + 900)
+    assert body["scope"] == "fs:read:/data/**"
+    child = endpoints.introspect({"token": narrow(token, "bob")}, CALLER).body
+    assert [link["sub"] for link in child["chain"]] == ["alice", "bob"]
+    json.dumps(child)
+
+
+async def test_a_token_that_is_not_active_is_not_described(endpoints, token, revoked):
+    assert endpoints.introspect({"token": "x"}, CALLER).body == {"active": False}
+    revoked.revoke_token("t1")
+    assert endpoints.introspect({"token": token}, CALLER).body == {"active": False}
+
+
+async def test_only_who_may_asks(endpoints, token):
+    assert endpoints.introspect({"token": token}, NOBODY).status == 403
+    assert endpoints.introspect({}, CALLER).status == 400
+
+
+async def test_a_holder_takes_his_token_back(endpoints, token, claims):
+    child = narrow(token, "bob")
+    assert endpoints.revoke({"token": token}, claims).status == 200
+    assert endpoints.introspect({"token": token}, CALLER).body == {"active": False}
+    assert endpoints.introspect({"token": child}, CALLER).body == {"active": False}
+
+
+async def test_a_delegator_takes_back_what_he_handed_on(endpoints, token, claims):
+    child, sibling = narrow(token, "bob"), narrow(token, "carol")
+    grandchild = narrow(child, "dave")
+    assert endpoints.revoke({"token": child}, claims).status == 200
+    for presented, active in ((token, True), (child, False), (grandchild, False), (sibling, True)):
+        assert endpoints.introspect({"token": presented}, CALLER).body["active"] is active
+
+
+async def test_a_delegatee_cannot_take_back_what_is_not_his(endpoints, token):
+    child = endpoints.authenticator.authenticate(narrow(token, "bob"))
+    assert endpoints.revoke({"token": token}, child).status == 403
+    assert endpoints.revoke({"token": token}, NOBODY).status == 403
+    assert endpoints.introspect({"token": token}, CALLER).body["active"] is True
+    assert endpoints.revoke({"token": token}, CALLER).status == 200
+
+
+async def test_what_is_no_token_is_gone_already(endpoints):
+    assert endpoints.revoke({"token": "x"}, NOBODY).status == 200
+    assert endpoints.revoke({}, NOBODY).status == 400
+
+
+async def test_without_a_place_for_revocations_the_endpoint_says_so(endpoints, token, claims):
+    endpoints = attrs.evolve(endpoints, revocations=None)
+    assert endpoints.revoke({"token": token}, claims).status == 503
+
+
+async def test_only_public_keys_are_published(endpoints, signer, key):
+    answer = endpoints.jwks()
+    (published,) = answer.body["keys"]
+    assert published == {**signer.jwk(), "use": "sig"}
+    text = json.dumps(answer.body)
+    for private in ('"d"', '"k"', '"p"', '"oct"', key.kid):
+        assert private not in text
+    with pytest.raises(ValueError, match="secret"):
+        PublicKey.from_jwk(signer.key.as_dict(private=True))
+    with pytest.raises(ValueError, match="neither"):
+        PublicKey.from_jwk({"kty": "oct", "k": "AAAA"})
