@@ -17,6 +17,7 @@ from raft_core import (
     Message,
     MessageType,
     ReadOnlyOption,
+    RemovedLeader,
     Role,
     Snapshot,
 )
@@ -46,6 +47,31 @@ def test_family_01_an_entry_of_an_older_term_is_not_committed_by_count() -> None
     group.heal()
     group.tick(3, 1)
     assert group[1].commit == 3
+
+
+def test_family_02_a_voter_left_over_can_be_elected() -> None:
+    # 1 removed itself and crashed. 2 has the removal and does not know that it is committed; by
+    # what it has applied it needs the vote of 1, whose log is longer.
+    for policy in RemovedLeader:
+        group = Network(2, removed_leader=policy)
+        group.campaign(1)
+        # All that 2 ever gets is the removal itself, at index 2.
+        group.drop = lambda message: (
+            message.to == 2 and (message.index != 1 or message.type is not MessageType.APP)
+        )
+        group[1].node.propose_conf_change(remove(1))
+        group[1].node.propose(b"never acknowledged")
+        group.settle()
+        assert (group[1].conf.voters, group[2].conf.voters) == ((2,), (1, 2))
+        group.isolate(1)
+        group.restart(1)
+        group.heal()
+        assert len(group[1].log()) == 3
+        assert len(group[2].log()) == 2
+        for _ in range(2):
+            group.campaign(2)
+        assert group[2].role is Role.LEADER
+        assert group[2].conf.voters == (2,)
 
 
 @pytest.mark.parametrize(

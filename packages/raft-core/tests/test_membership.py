@@ -17,6 +17,7 @@ from raft_core import (
     MessageType,
     ProgressState,
     ProposalDroppedError,
+    RemovedLeader,
     Role,
     SafetyViolationError,
     Snapshot,
@@ -138,7 +139,7 @@ def test_case_48_auto_leave_waits_for_a_transfer_to_end() -> None:
 
 
 def test_case_49_a_removed_leader_commits_its_removal_without_counting_itself() -> None:
-    group = Network(step_down_on_removal=False)
+    group = Network(removed_leader=RemovedLeader.STAY)
     group.campaign(1)
     group.change(1, remove(1))
     assert group[1].role is Role.LEADER
@@ -154,7 +155,7 @@ def test_case_49_a_removed_leader_commits_its_removal_without_counting_itself() 
 
 
 def test_case_49_a_removed_leader_steps_down_when_asked_to() -> None:
-    group = Network(step_down_on_removal=True)
+    group = Network(removed_leader=RemovedLeader.STEP_DOWN)
     group.campaign(1)
     group.change(1, remove(1))
     assert group[1].role is Role.FOLLOWER
@@ -323,7 +324,7 @@ def test_case_56_a_follower_that_lost_acknowledged_entries_is_noticed() -> None:
 
 
 def test_case_56_a_leader_that_is_no_voter_any_more_restarts_as_a_follower() -> None:
-    group = Network(step_down_on_removal=False)
+    group = Network(removed_leader=RemovedLeader.STAY)
     group.campaign(1)
     group.change(1, remove(1))
     group.compact(1)
@@ -381,6 +382,38 @@ def test_answers_of_strangers_are_refused() -> None:
     group.campaign(1)
     with pytest.raises(UnknownPeerError):
         group[1].node.step(Message(type=MessageType.APP_RESP, to=1, sender=9, term=1, index=1))
+
+
+def test_a_change_that_a_snapshot_brought_is_not_made_twice() -> None:
+    node = make_node(1)
+    snapshot = Snapshot(9, 1, ConfState(voters=(1, 2, 3, 4)))
+    node.step(snapshot_message(snapshot, term=1))
+    assert node.apply_conf_change(remove(3), 8) == snapshot.conf_state
+    assert node.apply_conf_change(remove(3), 10).voters == (1, 2, 4)
+    assert node.apply_conf_change(remove(4), 10).voters == (1, 2, 4)
+
+
+def test_a_snapshot_nobody_reports_on_is_sent_again_in_the_end() -> None:
+    group = in_snapshot_state()
+    group.tick(80, 1)
+    assert group[1].node.status().progress[3].state is ProgressState.SNAPSHOT
+    group.tick(40, 1)
+    assert group[1].node.status().progress[3].state is ProgressState.REPLICATE
+    assert group[3].commit == group[1].commit
+
+
+def test_case_49_a_removed_leader_hands_over() -> None:
+    group = Network(removed_leader=RemovedLeader.HAND_OVER, check_quorum=True)
+    group.campaign(1)
+    group.drop = lambda message: message.type is MessageType.TIMEOUT_NOW
+    group.change(1, remove(1))
+    assert group[1].role is Role.LEADER
+    group.heal()
+    group.tick(12, 1)  # it asks again after an election timeout
+    assert group[1].role is Role.FOLLOWER
+    assert group.leader in (2, 3)
+    group.propose(group.leader, b"a")
+    assert b"a" in group[2].data
 
 
 def test_a_learner_receives_the_log_and_does_not_count() -> None:

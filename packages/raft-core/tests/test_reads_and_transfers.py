@@ -11,6 +11,7 @@ from raft_core import (
     ReadDroppedError,
     ReadOnlyOption,
     ReadState,
+    RemovedLeader,
     Role,
 )
 
@@ -50,7 +51,7 @@ def test_case_39_a_single_voter_answers_at_once() -> None:
 
 
 def test_case_39_a_leader_that_is_not_the_single_voter_asks_it() -> None:
-    group = Network(2, step_down_on_removal=False)
+    group = Network(2, removed_leader=RemovedLeader.STAY)
     group.campaign(1)
     group.change(1, remove(1))
     assert group[1].conf.voters == (2,)

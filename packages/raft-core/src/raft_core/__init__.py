@@ -9,7 +9,7 @@ from raft_core._conf_changes import (
     ConfChangeV2,
     decode_conf_change,
 )
-from raft_core._config import Config
+from raft_core._config import Config, RemovedLeader
 from raft_core._entries import (
     ENTRY_OVERHEAD,
     NO_LIMIT,
@@ -100,6 +100,7 @@ __all__ = [
     "ReadOnlyOption",
     "ReadState",
     "Ready",
+    "RemovedLeader",
     "Role",
     "SafetyViolationError",
     "Snapshot",

@@ -28,10 +28,12 @@ def on_leader(raft: Raft, message: Message) -> None:
 def on_vote(raft: Raft, message: Message) -> None:
     """Count a vote; lead or give up once the outcome is certain."""
     result = raft.tracker.record_vote(message.sender, granted=not message.reject)
+    if message.reject:
+        _election.learn_commit(raft, message)
     if result is VoteResult.LOST:
         # The term stays: that of a pre-vote has not begun.
         raft.become_follower(raft.term, NO_NODE)
-    elif result is VoteResult.WON:
+    elif result is VoteResult.WON and raft.role is not Role.FOLLOWER:
         if raft.role is Role.PRE_CANDIDATE:
             _election.campaign(raft, _election.Campaign.ELECTION)
         else:

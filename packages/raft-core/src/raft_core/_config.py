@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -17,6 +18,22 @@ if TYPE_CHECKING:
     from raft_core._trace import TraceEvent
 
 _MIB: Final = 2**20
+
+
+class RemovedLeader(Enum):
+    """What a leader does when it has applied its own removal, or its demotion to a learner.
+
+    It has to lead until its removal is committed (dissertation section 4.2.2). What it appended
+    after that may be in its log only, and then it would refuse its vote to all others. Some of them
+    may still need that vote, not knowing of the commit yet.
+    """
+
+    HAND_OVER = "hand over"
+    """It brings a voter's log up to date and lets that voter campaign, as often as it takes."""
+    STEP_DOWN = "step down"
+    """It steps down at once. With two voters the one left may never be elected."""
+    STAY = "stay"
+    """It leads on without taking proposals; the application must see to the rest."""
 
 
 @attrs.frozen(kw_only=True)
@@ -42,8 +59,8 @@ class Config:
     """Ask before campaigning, so that a node cut off does not depose a leader when it is back."""
     check_quorum: bool = True
     """A leader that hears no quorum steps down; nobody votes against a leader it hears."""
-    step_down_on_removal: bool = True
-    """A leader that is removed or demoted steps down when it has applied that."""
+    removed_leader: RemovedLeader = RemovedLeader.HAND_OVER
+    """What a leader does when it has applied its own removal or demotion."""
     read_only: ReadOnlyOption = ReadOnlyOption.SAFE
     lease_margin_tick: int = 2
     """A lease ends so many ticks before followers may vote again; clocks may differ by that."""
@@ -61,6 +78,8 @@ class Config:
     """Appends under way to one follower."""
     max_inflight_bytes: int = 0
     """Bytes under way to one follower. 0: no limit."""
+    snapshot_timeout_tick: int = 100
+    """A snapshot neither acknowledged nor reported for so many ticks was lost. 0: wait for ever."""
     max_pending_reads: int = 65_536
     """Reads that wait for a quorum; more are dropped."""
     disable_proposal_forwarding: bool = False
@@ -86,7 +105,10 @@ class Config:
                 self.election_tick <= self.heartbeat_tick,
                 "election_tick must be greater than heartbeat_tick",
             ),
-            (self.applied < 0 or self.seed < 0, "applied and seed must not be negative"),
+            (
+                min(self.applied, self.seed, self.snapshot_timeout_tick) < 0,
+                "applied, seed and snapshot_timeout_tick must not be negative",
+            ),
             (min(sizes) < 1 or self.max_uncommitted_size < 0, "no size may be negative or 0"),
             (self.max_inflight_messages < 1, "max_inflight_messages must be at least 1"),
             (

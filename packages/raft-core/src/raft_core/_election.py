@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 from raft_core._entries import NO_NODE, EntryType
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 #: Context of a vote request whose sender the leader itself chose: it overrides leases.
 TRANSFER_CONTEXT: Final = b"transfer"
+
+_commit = Struct("<QQ")
 
 _RESPONSE: Final = {
     MessageType.VOTE: MessageType.VOTE_RESP,
@@ -112,7 +115,13 @@ def on_vote_request(raft: Raft, request: Message) -> None:
 
 
 def reject_vote(raft: Raft, request: Message) -> None:
-    """Refuse a vote, in this node's own term so that the candidate learns of it."""
+    """Refuse a vote, in this node's own term so that the candidate learns of it.
+
+    With it goes what this node knows to be committed. The candidate may have it all and not know
+    that it is committed - a change of members, perhaps, after which it need not ask this node.
+    """
+    commit = raft.log.committed
+    commit_term = raft.log.term(commit)
     raft.send(
         Message(
             type=_RESPONSE[request.type],
@@ -120,5 +129,31 @@ def reject_vote(raft: Raft, request: Message) -> None:
             sender=raft.id,
             term=raft.term,
             reject=True,
+            context=pack_commit(commit, commit_term) if commit_term else b"",
         )
     )
+
+
+def pack_commit(index: int, term: int) -> bytes:
+    """Return the name of a committed entry as the context of a rejection."""
+    return _commit.pack(index, term)
+
+
+def is_commit(context: bytes) -> bool:
+    """Say whether a context may name a committed entry."""
+    return not context or len(context) == _commit.size
+
+
+def learn_commit(raft: Raft, rejection: Message) -> None:
+    """Take a rejection's word for what is committed, if it is in this log.
+
+    Two logs that agree on one entry agree on all before it, so this is safe whoever says it.
+    """
+    if not rejection.context:
+        return
+    index, term = _commit.unpack(rejection.context)
+    if index <= raft.log.committed or not raft.log.matches(index, term):
+        return
+    raft.log.commit_to(index)
+    if raft.role is not Role.FOLLOWER and _has_unapplied_conf_change(raft):
+        raft.become_follower(raft.term, NO_NODE)  # first apply it, then count votes by it

@@ -96,7 +96,7 @@ def _restore(raft: Raft, snapshot: Snapshot) -> bool:
     # Otherwise the log conflicts with what is committed, or is too short: all of it goes. The
     # snapshot may know nothing of this node yet, whose addition is then among what follows.
     log.restore(snapshot)
-    _membership.restore(raft, snapshot.conf_state)
+    _membership.restore(raft, snapshot)
     return True
 
 

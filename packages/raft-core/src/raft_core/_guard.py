@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from raft_core._changer import check_conf_state, normalized
 from raft_core._conf_changes import decode_conf_change
+from raft_core._election import is_commit
 from raft_core._entries import NO_NODE
 from raft_core._errors import (
     ConfChangeError,
@@ -172,6 +173,11 @@ def _check_vote(_raft: Raft, message: Message) -> None:
         raise MalformedMessageError("there is no entry at index 0")
 
 
+def _check_vote_response(_raft: Raft, message: Message) -> None:
+    if not is_commit(message.context):
+        raise MalformedMessageError("a vote's context names no committed entry")
+
+
 def _check_append_response(raft: Raft, message: Message) -> None:
     if message.reject:
         if message.reject_hint > message.index or message.log_term > message.term:
@@ -216,6 +222,8 @@ _CHECKS: Final[Mapping[MessageType, Callable[[Raft, Message], None]]] = {
     MessageType.APP_RESP: _check_append_response,
     MessageType.VOTE: _check_vote,
     MessageType.PRE_VOTE: _check_vote,
+    MessageType.VOTE_RESP: _check_vote_response,
+    MessageType.PRE_VOTE_RESP: _check_vote_response,
     MessageType.SNAP: _check_snapshot,
     MessageType.HEARTBEAT: _check_heartbeat,
     MessageType.HEARTBEAT_RESP: _check_heartbeat_response,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from raft_core import _membership, _read_index, _replication
+from raft_core import _membership, _read_index, _replication, _transfer
 from raft_core._entries import NO_NODE, Entry
 from raft_core._errors import ProposalDroppedError
 from raft_core._messages import Message, MessageType
@@ -95,7 +95,7 @@ def _on_acknowledged(raft: Raft, progress: Progress, message: Message) -> None:
     if member != raft.id:
         _replication.send_all_appends(raft, member)
     if member == raft.lead_transferee and progress.match == raft.log.last_index():
-        _send_timeout_now(raft, member)
+        _transfer.send_timeout_now(raft, member)
 
 
 def on_heartbeat_response(raft: Raft, message: Message) -> None:
@@ -124,6 +124,18 @@ def report_snapshot(raft: Raft, member: int, *, success: bool) -> None:
     progress.flow_paused = True
 
 
+def give_up_snapshots(raft: Raft) -> None:
+    """Take snapshots for lost of which nothing was heard for too long.
+
+    Without this, one lost message and one lost report would leave a member behind for good.
+    """
+    limit = raft.config.snapshot_timeout_tick
+    for member, progress in raft.tracker.progress.items():
+        waiting = progress.state is ProgressState.SNAPSHOT
+        if limit and waiting and raft.ticks - progress.snapshot_tick >= limit:
+            report_snapshot(raft, member, success=False)
+
+
 def report_unreachable(raft: Raft, member: int) -> None:
     """Learn that messages to a member were lost: appends sent ahead as well, most likely."""
     progress = raft.tracker.progress.get(member)
@@ -132,30 +144,8 @@ def report_unreachable(raft: Raft, member: int) -> None:
 
 
 def on_transfer(raft: Raft, message: Message) -> None:
-    """Prepare a successor (dissertation section 3.10)."""
-    transfer_to(raft, message.sender)
-
-
-def transfer_to(raft: Raft, successor: int) -> None:
-    """Bring a voter's log up to date, then let it campaign. Anything else changes nothing."""
-    progress = raft.tracker.progress.get(successor)
-    if progress is None or progress.is_learner or successor == raft.lead_transferee:
-        return
-    raft.lead_transferee = NO_NODE
-    if successor == raft.id:
-        return
-    raft.election_elapsed = 0  # it has one election timeout
-    raft.lead_transferee = successor
-    if progress.match == raft.log.last_index():
-        _send_timeout_now(raft, successor)
-    else:
-        _replication.send_append(raft, successor)
-
-
-def _send_timeout_now(raft: Raft, successor: int) -> None:
-    # However late it arrives, the successor may be elected in spite of a lease.
-    raft.read_only.lease_revoked = True
-    raft.send(Message(type=MessageType.TIMEOUT_NOW, to=successor, sender=raft.id, term=raft.term))
+    """Prepare the successor that a follower was asked for."""
+    _transfer.transfer_to(raft, message.sender)
 
 
 HANDLERS: Final[Mapping[MessageType, Handler]] = {

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from raft_core import _changer, _read_index, _replication, _trace
+from raft_core import _changer, _read_index, _replication, _trace, _transfer
 from raft_core._conf_changes import AnyConfChange, ConfChange, ConfChangeV2, decode_conf_change
+from raft_core._config import RemovedLeader
 from raft_core._entries import NO_NODE, Entry
 from raft_core._states import ConfState, Role
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from raft_core._raft import Raft
+    from raft_core._states import Snapshot
 
 
 def general(change: AnyConfChange) -> ConfChangeV2:
@@ -64,22 +66,26 @@ def _may_propose(raft: Raft, change: AnyConfChange, pending: int) -> bool:
     return True
 
 
-def apply_conf_change(raft: Raft, change: AnyConfChange) -> ConfState:
-    """Put a committed change into force.
+def apply_conf_change(raft: Raft, change: AnyConfChange, index: int | None) -> ConfState:
+    """Put a committed change into force, unless it is in force already.
 
     Raises:
         ConfChangeError: It leads to no valid configuration; the old one stays.
 
     """
+    if index is not None and index <= raft.conf_index:
+        return raft.tracker.conf
     conf = _changer.apply_change(raft.tracker.conf, general(change))
+    raft.conf_index = max(raft.conf_index, index or 0)
     switch_to(raft, conf)
     return conf
 
 
-def restore(raft: Raft, conf: ConfState) -> None:
+def restore(raft: Raft, snapshot: Snapshot) -> None:
     """Put the configuration of a snapshot into force; nothing is known of anybody's progress."""
     raft.tracker.progress = {}
-    switch_to(raft, _changer.normalized(conf))
+    raft.conf_index = snapshot.index
+    switch_to(raft, _changer.normalized(snapshot.conf_state))
 
 
 def switch_to(raft: Raft, conf: ConfState) -> None:
@@ -90,11 +96,19 @@ def switch_to(raft: Raft, conf: ConfState) -> None:
         return
     own = raft.tracker.progress.get(raft.id)
     if own is None or own.is_learner:
-        # It led until here to commit its own removal, without counting itself (section 4.2.2).
-        if raft.config.step_down_on_removal:
-            raft.become_follower(raft.term, NO_NODE)
-        return
-    _use_new_quorum(raft)
+        _leave(raft)
+    else:
+        _use_new_quorum(raft)
+
+
+def _leave(raft: Raft) -> None:
+    """Do what a leader does that has just been removed or demoted; see `RemovedLeader`."""
+    policy = raft.config.removed_leader
+    if policy is RemovedLeader.STEP_DOWN:
+        raft.become_follower(raft.term, NO_NODE)
+    elif policy is RemovedLeader.HAND_OVER:
+        _use_new_quorum(raft)
+        _transfer.hand_over(raft)
 
 
 def _use_new_quorum(raft: Raft) -> None:

@@ -33,7 +33,7 @@ class Node:
 
     Raises:
         ConfChangeError: The storage holds a configuration that cannot be.
-        ConfigError: The settings say more is applied than the storage knows to be committed.
+        ConfigError: The settings say more is applied than the log holds.
         StorageError: The storage lost entries that it knows to be committed.
 
     """
@@ -96,16 +96,18 @@ class Node:
         """
         self._request(MessageType.PROP, (conf_change_entry(change),))
 
-    def apply_conf_change(self, change: AnyConfChange) -> ConfState:
+    def apply_conf_change(self, change: AnyConfChange, index: int | None = None) -> ConfState:
         """Put a change into force whose entry is being applied; return the configuration.
 
-        Every node must do this for the same entries. To reject a change, do not call it.
+        Every node must do this for the same entries. To reject a change, do not call it. With the
+        entry's index given, a change that a snapshot has brought meanwhile is not made twice;
+        where storage writes are asynchronous that can happen.
 
         Raises:
             ConfChangeError: It leads to no valid configuration; the old one stays.
 
         """
-        return _membership.apply_conf_change(self._raft, change)
+        return _membership.apply_conf_change(self._raft, change, index)
 
     def read_index(self, context: bytes) -> None:
         """Ask up to where to apply before a read; a `ReadState` with this context will say.

@@ -40,6 +40,8 @@ class Progress:
     inflights: Inflights
     is_learner: bool = False
     state: ProgressState = ProgressState.PROBE
+    snapshot_tick: int = 0
+    """When the snapshot under way was sent, in ticks of the leader's term."""
     pending_snapshot: int = 0
     """Index of the snapshot under way; 0 outside SNAPSHOT."""
     recent_active: bool = False

@@ -21,9 +21,11 @@ from raft_core import (
     _persistence,
     _replication,
     _trace,
+    _transfer,
 )
 from raft_core._changer import check_conf_state, normalized
 from raft_core._conf_changes import ConfChangeV2, conf_change_entry
+from raft_core._config import RemovedLeader
 from raft_core._entries import NO_NODE, Entry, EntryType, payload_size
 from raft_core._errors import ConfigError, ProposalDroppedError, StorageError
 from raft_core._log import RaftLog
@@ -86,6 +88,8 @@ class Raft:
         self.lead_transferee = NO_NODE
         #: At or above the last configuration change in the log that may not be applied yet.
         self.pending_conf_index = 0
+        #: The configuration in force is the one at this index, or at a later one.
+        self.conf_index = 0
         #: Data appended by this leader and not applied; never more than there is.
         self.uncommitted_size = 0
         self.ticks = 0
@@ -107,9 +111,12 @@ class Raft:
             raise StorageError(
                 f"the log ends at {log.last_index()} but {hard_state.commit} was committed"
             )
-        log.commit_to(hard_state.commit)
-        if self.config.applied > log.committed:
-            raise ConfigError(f"applied {self.config.applied} is above the commit index")
+        if self.config.applied > log.last_index():
+            raise ConfigError(
+                f"{self.config.applied} is applied but the log ends at {log.last_index()}"
+            )
+        # The commit index may be written late; what was applied was committed.
+        log.commit_to(max(hard_state.commit, self.config.applied))
         log.applied_to(self.config.applied, 0)
         self.term = hard_state.term
         self.vote = hard_state.vote
@@ -265,9 +272,17 @@ class Raft:
                 _leader.check_quorum(self)
             # A successor that has not taken over by now is given up; proposals are welcome again.
             self.lead_transferee = NO_NODE
+            if self.role is Role.LEADER:
+                self._look_after_members()
         if self.role is Role.LEADER and self.heartbeat_elapsed >= self.config.heartbeat_tick:
             self.heartbeat_elapsed = 0
             _replication.broadcast_heartbeat(self)
+
+    def _look_after_members(self) -> None:
+        _leader.give_up_snapshots(self)
+        removed = self.id not in self.tracker.conf.all_voters
+        if removed and self.config.removed_leader is RemovedLeader.HAND_OVER:
+            _transfer.hand_over(self)
 
     # Messages
 

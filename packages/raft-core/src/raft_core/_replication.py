@@ -67,6 +67,7 @@ def _send_snapshot(raft: Raft, to: int, progress: Progress) -> bool:
     except SnapshotUnavailableError:
         return False
     progress.become_snapshot(snapshot.index)
+    progress.snapshot_tick = raft.ticks
     raft.send(
         Message(type=MessageType.SNAP, to=to, sender=raft.id, term=raft.term, snapshot=snapshot)
     )

@@ -25,6 +25,7 @@ from raft_core import (
     ProposalDroppedError,
     RaftError,
     ReadOnlyOption,
+    RemovedLeader,
     Snapshot,
     UnknownPeerError,
     decode_conf_change,
@@ -168,10 +169,17 @@ class Group:
             async_storage_writes=command.flag("async-storage-writes"),
             pre_vote=command.flag("prevote"),
             check_quorum=command.flag("checkquorum"),
-            step_down_on_removal=command.flag("step-down-on-removal"),
+            removed_leader=Group._removed_leader(command),
             disable_conf_change_validation=command.flag("disable-conf-change-validation"),
             read_only=ReadOnlyOption(command.value("read-only", "safe")),
         )
+
+    @staticmethod
+    def _removed_leader(command: Command) -> RemovedLeader:
+        if command.flag("hand-over-on-removal"):
+            return RemovedLeader.HAND_OVER
+        step_down = command.flag("step-down-on-removal")
+        return RemovedLeader.STEP_DOWN if step_down else RemovedLeader.STAY
 
     def do_set_randomized_election_timeout(self, command: Command) -> None:
         timeout = int(command.value("timeout"))
