@@ -81,6 +81,10 @@ class CutStore(MemoryStore):
         self._check_power()
         return receipt
 
+    def cut(self) -> None:
+        """Lose the power now."""
+        self._dead = True
+
     def _check_power(self) -> None:
         if self._dead:
             raise PowerCut

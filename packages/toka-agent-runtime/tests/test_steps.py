@@ -18,6 +18,7 @@ from toka.agent_runtime import (
     StepMisplaced,
     StepTimedOut,
     TaskContext,
+    TaskOutcome,
 )
 from toka.kernel import ApprovalRequested, StepCompleted, StepRepeated, StepStarted
 from toka.kernel import StepFailed as StepFailedFact
@@ -282,9 +283,9 @@ async def _in_doubt(policy: str, decision: str = "") -> tuple[list[str], Host, J
     return done, host, result
 
 
-async def answer_when_asked(host: Host, decision: str) -> None:
+async def answer_when_asked(host: Host, decision: str, after: int = 0) -> None:
     person = host.world.token(*PERSON, subject="person")
-    async for logged in host.runtime.subscribe():
+    async for logged in host.runtime.subscribe(after):
         body = logged.event.body
         if isinstance(body, ApprovalRequested):
             answer = ResolveApproval(body.approval, decision)  # type: ignore[arg-type]
@@ -313,6 +314,36 @@ async def test_a_step_in_doubt_is_asked_about_and_done_again():
 async def test_a_step_in_doubt_is_asked_about_and_left():
     done, _, result = await _in_doubt("ask", "deny")
     assert (len(done), result) == (1, "agent.step_in_doubt")
+
+
+async def test_the_answer_for_a_step_in_doubt_is_good_for_one_time():
+    paid: list[str] = []
+
+    async def program(ctx: TaskContext) -> Json:
+        async def pay() -> Json:
+            paid.append("paid")
+            if len(paid) in cut_at:
+                world.store.cut()
+            return "paid"
+
+        await ctx.step("pay", pay, effect="external")
+        await ctx.step("pay", pay, effect="external")
+        return len(paid)
+
+    async def approved(host: Host) -> TaskOutcome:
+        async with anyio.create_task_group() as group:
+            group.start_soon(answer_when_asked, host, "approve", host.runtime.position)
+            outcomes.append(await host.run(Code(program)))
+            group.cancel_scope.cancel()
+        return outcomes[0]
+
+    world, cut_at, outcomes = World(), {1, 2, 4}, list[TaskOutcome]()
+    for questions in (0, 1, 2, 3):
+        await run_until_cut(world, approved)
+        bodies = await world.store.bodies()
+        assert sum(isinstance(body, ApprovalRequested) for body in bodies) == questions
+        world = await world.after_power_cut()
+    assert [outcome.result for outcome in outcomes] == [5]
 
 
 @pytest.mark.parametrize("decision", ["approve", "deny"])

@@ -12,7 +12,7 @@ import attrs
 import msgspec
 
 from toka.agent_runtime._errors import StepDiffers
-from toka.kernel import StepCompleted, StepFailed, StepStarted, TaskStarted, Terms
+from toka.kernel import StepCompleted, StepFailed, StepRepeated, StepStarted, TaskStarted, Terms
 from toka.types import NULL, Failure, SideEffect, StepIntent
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ class RecordedStep:
     terms: Terms
     begun: int
     """Nanoseconds since the Unix epoch."""
+    fence: int
+    """Under which it was begun, the last time."""
     finished: bool = False
     result: msgspec.Raw = NULL
     failure: Failure | None = None
@@ -75,22 +77,27 @@ class Journal:
         fences: set[int] = set()
         async for event in events:
             body = event.body
-            if isinstance(body, (StepCompleted, StepFailed, StepStarted)):
+            if isinstance(body, (StepCompleted, StepFailed, StepRepeated, StepStarted)):
                 if body.task == number and body.fence in fences:
                     journal._observe(body, event.time)
             elif isinstance(body, TaskStarted) and body.task == number and body.attempt == attempt:
                 fences.add(body.fence)
         return journal
 
-    def _observe(self, body: StepCompleted | StepFailed | StepStarted, time: int) -> None:
+    def _observe(
+        self, body: StepCompleted | StepFailed | StepRepeated | StepStarted, time: int
+    ) -> None:
         place = (body.path, body.ordinal)
+        if isinstance(body, StepRepeated):
+            self._steps[place] = attrs.evolve(self._steps[place], fence=body.fence)
+            return
         if isinstance(body, StepStarted):
-            self._steps[place] = _begun(body.path, body.ordinal, body.intent, time)
+            self._steps[place] = _begun(body, body.intent, time)
             self._note_branches(body.path)
             return
         step = self._steps.get(place)
         if body.intent is not None:
-            step = _begun(body.path, body.ordinal, body.intent, body.started)
+            step = _begun(body, body.intent, body.started)
             self._note_branches(body.path)
         assert step is not None  # noqa: S101 - the kernel records no outcome without a start
         failure = body.failure if isinstance(body, StepFailed) else None
@@ -160,13 +167,16 @@ class Journal:
 HINT: Final = "Restore the program that this run began with, or begin a new run."
 
 
-def _begun(path: str, ordinal: int, intent: Intent, time: int) -> RecordedStep:
+def _begun(
+    body: StepCompleted | StepFailed | StepStarted, intent: Intent, time: int
+) -> RecordedStep:
     return RecordedStep(
-        path,
-        ordinal,
+        body.path,
+        body.ordinal,
         intent.name,
         intent.effect,
         bytes(intent.arguments),
         intent.terms or _NO_TERMS,
         time,
+        body.fence,
     )

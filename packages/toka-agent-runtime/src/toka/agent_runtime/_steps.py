@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, TypeAlias
 import anyio
 import attrs
 
+from toka.agent_runtime._encoding import encode
 from toka.agent_runtime._errors import StepDiffers, StepInDoubt, StepMisplaced, StepTimedOut
 from toka.agent_runtime._failures import CANCELLED, denial, error_of, failure_of, is_final
 from toka.agent_runtime._journal import HINT
@@ -314,7 +315,7 @@ class Steps:
     ) -> msgspec.Raw:
         intent = recorded.intent(self.session.task, self.session.fence)
         if recorded.effect in STARTS_ON_DISK:
-            if not await self._is_to_be_repeated(step, intent):
+            if not await self._is_to_be_repeated(step, recorded):
                 error = StepInDoubt(
                     f"Step {step.name} had begun when its run broke off; it was not done again."
                 )
@@ -323,15 +324,19 @@ class Steps:
             await self.session.submit(StartStep(intent))
         return await self._do(place, step, intent, recorded.begun, call, on_disk=True)
 
-    async def _is_to_be_repeated(self, step: Step, intent: StepIntent) -> bool:
+    async def _is_to_be_repeated(self, step: Step, recorded: RecordedStep) -> bool:
         if step.in_doubt != "ask":
             return step.in_doubt == "retry"
         question = (
-            f"Step {step.name} of task {intent.task} had begun when its run broke off, and may or"
-            " may not have taken effect. Do it (again)?"
+            f"Step {step.name} of task {self.session.task} had begun when its run broke off, and"
+            " may or may not have taken effect. Do it (again)?"
         )
-        # The name is none that a step can have, so that the answer allows nothing else.
-        answer = await self.approvals.ask(f"in doubt: {step.name}", intent.arguments, question)
+        # The name is none that a step can have, so that the answer allows nothing else. It is good
+        # for this beginning of this step: the next crash in the middle of it is another question.
+        beginning = encode(
+            {"path": recorded.path, "ordinal": recorded.ordinal, "fence": recorded.fence}, "It"
+        )
+        answer = await self.approvals.ask(f"in doubt: {step.name}", beginning, question)
         return answer.approved
 
     async def _settle(self, place: Place, cut: _Cut) -> None:
