@@ -1,8 +1,24 @@
 """`toka run`, end to end."""
 
 import json
+import shlex
+import signal
+import subprocess
 
 import pytest
+
+CRASHING = """
+import os, pathlib, signal
+
+async def pay(ctx):
+    async def crash():
+        mark = pathlib.Path(__file__).with_suffix(".paid")
+        if not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    await ctx.step("pay", crash, effect="external")
+"""
 
 
 @pytest.fixture
@@ -98,6 +114,39 @@ def test_a_question_can_be_answered_with_no(toka, asking):
     assert toka("approve", question["approval"], "--deny").out.startswith("Denied")
     assert toka("run", asking).status == 0
     assert toka("approve").out == "Nothing waits for an answer.\n"
+
+
+def test_a_step_in_doubt_is_a_question_too(toka, command, tmp_path):
+    (tmp_path / "crashing.py").write_text(CRASHING)
+    specification = tmp_path / "crashing.yaml"
+    specification.write_text(
+        "metadata: {name: crashing}\n"
+        "tasks: {default: [{id: pay, description: Pay, entry: 'crashing:pay'}]}\n"
+    )
+    killed = subprocess.run([*command, "run", specification], capture_output=True, check=False)  # noqa: S603
+    assert killed.returncode == -signal.SIGKILL
+    waiting = toka("run", specification)
+    assert waiting.status == 4
+    assert "may or may not have taken effect" in waiting.err
+    (question,) = toka("approve", "--json").json
+    assert toka("approve", question["approval"]).status == 0
+    assert toka("run", specification).status == 0
+
+
+def test_a_run_whose_reader_goes_away_stops_and_can_be_gone_on_with(toka, command, specification):
+    start = f"{shlex.join(command)} run {specification} --output json"
+    done = subprocess.run(  # noqa: S602 - a fixed line; the pipe is what is tested
+        f"{start} | true; exit ${{PIPESTATUS[0]}}",
+        shell=True,
+        executable="/bin/bash",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 130
+    assert done.stderr.count("\n") == 1
+    assert "nobody reads the output" in done.stderr
+    assert toka("run", specification).status == 0
 
 
 def test_a_tree_is_drawn_on_request(toka, specification):

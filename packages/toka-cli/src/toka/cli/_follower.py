@@ -11,6 +11,7 @@ from toka.types import root_of
 
 if TYPE_CHECKING:
     from toka.cli._progress import Progress
+    from toka.kernel import StartedStep, TaskState
     from toka.orchestration import RunView
     from toka.runtime import Runtime
     from toka.types import TaskId
@@ -73,4 +74,9 @@ class Follower:
 
     def _is_idle(self, task: TaskId) -> bool:
         known = self._runtime.state.task(task)
-        return known is not None and not known.started
+        return known is not None and all(_is_in_doubt(s, known) for s in known.started.values())
+
+
+def _is_in_doubt(step: StartedStep, task: TaskState) -> bool:
+    """Say whether an effect is one that an earlier run left: it is not done again unasked."""
+    return step.effect in ("external", "privileged") and step.fence < task.fence

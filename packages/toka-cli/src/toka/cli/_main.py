@@ -142,6 +142,11 @@ def _report(error: BaseException) -> int:
             # Only the faults of a specification are a list; what SQLite says is one, if long.
             text = " ".join(text.split())
         return _say(f"toka: {text} [{error.code}]", exit_for(error.code))
+    if isinstance(error, BrokenPipeError):
+        # Of a command that does something meanwhile: click itself sees to those that only print.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        text = "Stopped: nobody reads the output. The same command goes on with a run."
+        return _say(text, Exit.INTERRUPTED)
     what = f"toka: unexpected {type(error).__name__}: {error}"
     return _say(f"{what}\nRun it again with --debug to see where.", Exit.FAILED)
 
