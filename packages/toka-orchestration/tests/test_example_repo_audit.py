@@ -417,6 +417,7 @@ def test_the_review_reads_only_the_directory_of_its_file(tmp_path):
     inputs = resolve_inputs(specs, {"file": "a/b.py"}, root)
     granted = resolve_permissions(specs.agents[0], inputs, root, {"artifacts": "/out"})
     assert granted.permissions == (
+        "model:call:**",
         f"fs:read:{root}/a/**",
         "fs:write:/out/review.md",
         "fs:read:/out/review.md",
