@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from benchmarks.security_peers import (
+    biscuit,
+    joserfc_issue,
+    joserfc_validate,
+    pyjwt_issue,
+    pyjwt_validate,
+)
 from toka.auth import Authenticator
 from toka.capability.core import (
     Claims,
@@ -19,7 +25,7 @@ from toka.capability.core import (
 from toka.capability.delegation import DelegatedValidator, narrow
 from toka.capability.jwt_hs256 import Hs256Key, JwtHs256Issuer, JwtHs256Validator
 from toka.types import SystemClock
-from workshop.measure import Measure, NotInstalled, at_least, at_most
+from workshop.measure import Measure, at_least, at_most
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,45 +77,6 @@ def wire() -> dict[str, Json]:
     return members
 
 
-def joserfc_issue() -> Callable[[], object]:
-    from joserfc import jwt  # noqa: PLC0415 - a peer
-    from joserfc.jwk import OctKey  # noqa: PLC0415 - a peer
-
-    key, claims, header = OctKey.import_key(SECRET), wire(), {"alg": "HS256", "kid": KEY.kid}
-    return lambda: jwt.encode(header, claims, key)
-
-
-def joserfc_validate() -> Callable[[], object]:
-    from joserfc import jwt  # noqa: PLC0415 - a peer
-    from joserfc.jwk import OctKey  # noqa: PLC0415 - a peer
-
-    key = OctKey.import_key(SECRET)
-    registry = jwt.JWTClaimsRegistry(exp={"essential": True})
-
-    def validate() -> None:
-        registry.validate(jwt.decode(TOKEN, key, algorithms=["HS256"]).claims)
-
-    return validate
-
-
-def pyjwt_issue() -> Callable[[], object]:
-    try:
-        import jwt  # noqa: PLC0415 - a peer
-    except ImportError as missing:
-        raise NotInstalled("PyJWT") from missing
-    claims, header = wire(), {"kid": KEY.kid}
-    return lambda: jwt.encode(claims, SECRET, algorithm="HS256", headers=header)
-
-
-def pyjwt_validate() -> Callable[[], object]:
-    try:
-        import jwt  # noqa: PLC0415 - a peer
-    except ImportError as missing:
-        raise NotInstalled("PyJWT") from missing
-    options: dict[str, list[str]] = {"require": ["exp"]}
-    return lambda: jwt.decode(TOKEN, SECRET, algorithms=["HS256"], options=options)
-
-
 def validate() -> Callable[[], object]:
     validator = JwtHs256Validator([KEY], CLOCK)
     return lambda: validator.validate(TOKEN)
@@ -125,36 +92,6 @@ def delegated() -> Callable[[], object]:
     token = narrow(TOKEN, "bob", [OnlyPermissions((PUBLIC,))])
     token = narrow(token, "carol", [ExpiresAt(NOW + 80_000)])
     return lambda: validator.validate(token).granted.covers(WISH)
-
-
-def biscuit() -> Callable[[], object]:
-    """The same chain: who and what by the authority, a path, an expiry; then the same wish."""
-    try:
-        import biscuit_auth as biscuit  # noqa: PLC0415 - a peer
-    except ImportError as missing:
-        raise NotInstalled("biscuit-python") from missing
-    pair, end = biscuit.KeyPair(), datetime.now(UTC) + timedelta(days=1)
-    authority = biscuit.BiscuitBuilder(
-        'user({u}); right("read", "/data"); check if time($t), $t < {e}', {"u": "alice", "e": end}
-    )
-    path = biscuit.BlockBuilder('check if resource($r), $r.starts_with("/data/public/")')
-    expiry = biscuit.BlockBuilder("check if time($t), $t < {e}", {"e": end})
-    text = authority.build(pair.private_key).append(path).append(expiry).to_base64()
-
-    def authorize() -> object:
-        token = biscuit.Biscuit.from_base64(text, pair.public_key)
-        builder = biscuit.AuthorizerBuilder(
-            'time({n}); resource("/data/public/notes.txt"); operation("read");'
-            ' allow if user($u), right("read", $d), resource($r), $r.starts_with($d)',
-            {"n": datetime.now(UTC)},
-        )
-        # By default a millisecond of wall time, which a busy machine exceeds at random.
-        limits = builder.limits()
-        limits.max_time = timedelta(seconds=5)
-        builder.set_limits(limits)
-        return builder.build(token).authorize()
-
-    return authorize
 
 
 def microseconds_of_a_request() -> float:
@@ -177,8 +114,8 @@ def measures() -> list[Measure]:
             "tokens/s",
             {
                 "ours": per_second(TURNS, lambda: lambda: ISSUER.issue(CLAIMS)),
-                "joserfc": per_second(TURNS, joserfc_issue),
-                "PyJWT": per_second(TURNS, pyjwt_issue),
+                "joserfc": per_second(TURNS, lambda: joserfc_issue(SECRET, KEY.kid, wire())),
+                "PyJWT": per_second(TURNS, lambda: pyjwt_issue(SECRET, KEY.kid, wire())),
             },
             [at_least(0.9, times="joserfc"), at_least(1, times="PyJWT")],
         ),
@@ -187,8 +124,8 @@ def measures() -> list[Measure]:
             "tokens/s",
             {
                 "ours": per_second(TURNS, validate),
-                "joserfc": per_second(TURNS, joserfc_validate),
-                "PyJWT": per_second(TURNS, pyjwt_validate),
+                "joserfc": per_second(TURNS, lambda: joserfc_validate(SECRET, TOKEN)),
+                "PyJWT": per_second(TURNS, lambda: pyjwt_validate(SECRET, TOKEN)),
             },
             [at_least(0.9, times="joserfc"), at_least(1, times="PyJWT")],
         ),

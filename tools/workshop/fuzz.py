@@ -1,0 +1,193 @@
+"""Coverage-guided fuzzing of everything that reads what a stranger wrote.
+
+    tools/fuzz --list
+    tools/fuzz token --seconds 60
+    tools/fuzz chain --corpus DIRECTORY
+
+Each target hands bytes to a parser; only its documented exception may come out, anything else stops
+the run with the input that caused it. atheris is no dependency of the project: it is installed into
+an environment of its own, `.venv-fuzz`, and CI fuzzes the same parsers with hypothesis.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workshop import lock, uv
+from workshop.shell import ROOT, run, say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+VENV = ROOT / ".venv-fuzz"
+MAX_INPUT_BYTES = 8_300
+"""A little over the longest token, so that the limit itself is met."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Fuzz; the exit status is 0 if nothing was found."""
+    parser = argparse.ArgumentParser("tools/fuzz", description="Fuzz one parser.")
+    parser.add_argument("target", nargs="?", choices=sorted(TARGETS))
+    parser.add_argument("--list", action="store_true", help="name the targets and stop")
+    parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--corpus", type=Path, help="where inputs are kept from run to run")
+    options = parser.parse_args(arguments)
+    if options.list or options.target is None:
+        print("\n".join(sorted(TARGETS)))
+        return 0
+    settle(arguments)
+    return fuzz(options.target, options.seconds, options.corpus)
+
+
+def settle(arguments: Sequence[str]) -> None:
+    """Become a process of an environment that has Toka and atheris."""
+    if Path(sys.prefix) == VENV:
+        return
+    say("fuzz: installing Toka and atheris into .venv-fuzz")
+    lock.complete()
+    run(
+        [uv.path(), "sync", "--all-packages", "--locked", "--inexact"],
+        env={"UV_PROJECT_ENVIRONMENT": str(VENV)},
+        quiet=True,
+    )
+    python = VENV / "bin" / "python"
+    run([uv.path(), "pip", "install", "--python", python, "atheris>=2.3"], quiet=True)
+    os.execv(python, [str(python), str(ROOT / "tools" / "fuzz"), *arguments])  # noqa: S606
+
+
+def fuzz(target: str, seconds: int, corpus: Path | None) -> int:
+    """Run atheris in this process; it ends the process itself."""
+    atheris = import_module("atheris")
+    with atheris.instrument_imports(include=["toka"]):
+        read = TARGETS[target]()
+    options = [f"-max_total_time={seconds}", f"-max_len={MAX_INPUT_BYTES}"]
+    atheris.Setup([sys.argv[0], *options, *([str(corpus)] if corpus else [])], read)
+    atheris.Fuzz()
+    return 0
+
+
+def token() -> Callable[[bytes], None]:
+    """A root token."""
+    from toka.capability.core import TokenRefusedError  # noqa: PLC0415 - instrumented on import
+    from toka.capability.jwt_hs256 import Hs256Key, JwtHs256Validator  # noqa: PLC0415 - see above
+    from toka.types import SystemClock  # noqa: PLC0415 - see above
+
+    validator = JwtHs256Validator([Hs256Key.from_bytes(bytes(range(32)))], SystemClock())
+    return _reads(lambda data: validator.validate(data.decode("latin-1")), TokenRefusedError)
+
+
+def chain() -> Callable[[bytes], None]:
+    """What a token with hops says, without its signatures: everything behind them."""
+    from toka.capability.core import TokenRefusedError  # noqa: PLC0415 - see above
+    from toka.capability.delegation import unsafe_read  # noqa: PLC0415 - see above
+
+    return _reads(lambda data: unsafe_read(data.decode("latin-1")), TokenRefusedError)
+
+
+def claims() -> Callable[[bytes], None]:
+    """The JSON of claims, and every limit of theirs."""
+    from toka.capability.core import (  # noqa: PLC0415 - see above
+        TokenRefusedError,
+        decode_claims,
+        validate_claims,
+    )
+
+    def read(data: bytes) -> None:
+        validate_claims(decode_claims(data), 1_795_000_000)
+
+    return _reads(read, TokenRefusedError)
+
+
+def caveats() -> Callable[[bytes], None]:
+    """The JSON of caveats, applied to claims that have everything to lose."""
+    from toka.capability.core import (  # noqa: PLC0415 - see above
+        Claims,
+        TokenRefusedError,
+        check_limits,
+        decode_caveats,
+        narrowed,
+        strict_json,
+    )
+
+    everything = ("fs:read:/**", "proc:run:*", "net:get:https://**")
+    parent = Claims("alice", "default", everything, 1_795_000_000, 1_795_080_000, "t1")
+
+    def read(data: bytes) -> None:
+        members = strict_json(data)
+        if isinstance(members, dict):
+            check_limits(narrowed(parent, decode_caveats(members)))
+
+    return _reads(read, TokenRefusedError)
+
+
+def permission() -> Callable[[bytes], None]:
+    """A permission, held against itself."""
+    from toka.capability.core import Permission, PermissionSyntaxError  # noqa: PLC0415 - see above
+
+    def read(data: bytes) -> None:
+        found = Permission(data.decode("latin-1"))
+        if not found.covers(found):
+            raise AssertionError("a permission does not cover itself")
+
+    return _reads(read, PermissionSyntaxError)
+
+
+def window() -> Callable[[bytes], None]:
+    """A time window: start, end and zone, one a line."""
+    from toka.capability.core import InvalidWindowError, TimeWindow  # noqa: PLC0415 - see above
+
+    def read(data: bytes) -> None:
+        start, _, rest = data.decode("latin-1").partition("\n")
+        end, _, zone = rest.partition("\n")
+        TimeWindow(start, end, zone).contains(1_795_000_000)
+
+    return _reads(read, InvalidWindowError)
+
+
+def outside() -> Callable[[bytes], None]:
+    """A token of an outside issuer, up to its signature."""
+    from toka.auth._jose import CompactJws  # noqa: PLC0415 - the parser itself
+    from toka.capability.core import TokenRefusedError  # noqa: PLC0415 - see above
+
+    def read(data: bytes) -> None:
+        CompactJws.parse(data.decode("latin-1"), limit=8_192)
+
+    return _reads(read, TokenRefusedError)
+
+
+def jwk() -> Callable[[bytes], None]:
+    """A key of an outside issuer."""
+    from toka.auth import PublicKey  # noqa: PLC0415 - see above
+    from toka.capability.core import TokenRefusedError, strict_json  # noqa: PLC0415 - see above
+
+    def read(data: bytes) -> None:
+        with contextlib.suppress(ValueError):
+            PublicKey.from_jwk(strict_json(data))
+
+    return _reads(read, TokenRefusedError)
+
+
+def _reads(read: Callable[[bytes], object], documented: type[Exception]) -> Callable[[bytes], None]:
+    def run_once(data: bytes) -> None:
+        with contextlib.suppress(documented):
+            read(data)
+
+    return run_once
+
+
+TARGETS: dict[str, Callable[[], Callable[[bytes], None]]] = {
+    "caveats": caveats,
+    "chain": chain,
+    "claims": claims,
+    "jwk": jwk,
+    "outside": outside,
+    "permission": permission,
+    "token": token,
+    "window": window,
+}
