@@ -12,15 +12,18 @@ from toka.kernel import TaskStarted
 from toka.llm_gateway import ToolUse
 from toka.llm_gateway.testing import ScriptedModel, reply
 from toka.runtime import from_store
+from toka.store.memory import MemoryStore
 
 from .engine_world import World, badly, reasons, states, task
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from toka.agent_runtime import TaskContext
     from toka.llm_gateway import ModelRequest
     from toka.orchestration import RunResult
+    from toka.store.core import Expected, NewEvent, Receipt
 
 pytestmark = pytest.mark.anyio
 
@@ -157,6 +160,55 @@ async def test_the_reason_of_a_failure_names_the_whole_chain(world: World):
     assert told["b"] == "b requires a, which failed."
     assert told["c"] == "c requires b requires a, which failed."
     assert result.reason == "3 of 5 agents did not meet their objectives: a, b, c."
+
+
+class SlowToGiveUp(MemoryStore):
+    """Answers that agent b has failed only after agent slow has completed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.giving_up = anyio.Event()
+        self.completed = anyio.Event()
+
+    async def append(
+        self,
+        events: Sequence[NewEvent],
+        *,
+        streams: Mapping[str, Expected] | None = None,
+        head: int | None = None,
+    ) -> Receipt:
+        receipt = await super().append(events, streams=streams or {}, head=head)
+        last = events[-1].stream.rpartition("/")[2], events[-1].kind
+        if last == ("b", "agent.failed.v1"):
+            self.giving_up.set()
+            await self.completed.wait()
+            await anyio.wait_all_tasks_blocked()
+        if last == ("slow", "agent.completed.v1"):
+            self.completed.set()
+        return receipt
+
+
+async def test_an_agent_that_ends_while_another_is_given_up_is_not_overlooked(tmp_path: Path):
+    store = SlowToGiveUp()
+    world = World(tmp_path, store)
+
+    async def slow(_: TaskContext):
+        await store.giving_up.wait()
+
+    agents = [
+        world.agent("a", work="badly"),
+        world.agent("b", requires=["a"]),
+        world.agent("slow", work="slow"),
+        world.agent("last", requires=["slow"]),
+    ]
+    with anyio.fail_after(20):
+        result = await world.run(world.define(agents, {"badly": badly, "slow": slow}))
+    assert states(result) == {
+        "a": "failed",
+        "b": "failed",
+        "slow": "completed",
+        "last": "completed",
+    }
 
 
 async def test_what_waits_for_something_optional_waits_for_its_end(world: World):

@@ -214,7 +214,7 @@ class _Execution:
                 self._changed = anyio.Event()
 
     async def _start_ready(self, group: TaskGroup) -> bool:
-        """Start what can start; return whether anything runs."""
+        """Start what can start; return whether there is anything to wait for."""
         ends, limit = self._ends, self._definition.max_concurrent
         following = ready(self._plan, ends.done, ends.failed, ends.running, limit=limit)
         for name in following.start:
@@ -223,7 +223,8 @@ class _Execution:
         for impossible in following.impossible:
             ends.failed.add(impossible.name)
             await self._undisturbed(impossible.name, partial(self._give_up, impossible))
-        return bool(ends.running)
+        # The last one that ran may have ended while others were given up.
+        return bool(ends.running) or self._changed.is_set()
 
     async def _give_up(self, impossible: Impossible) -> None:
         await self._lives[impossible.name].give_up(impossible.reason)
