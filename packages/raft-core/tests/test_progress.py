@@ -114,5 +114,7 @@ def test_the_window_counts_what_is_not_acknowledged(
     assert window.count == len(left)
     assert window.total_bytes == sum(left)
     assert window.is_full == (len(left) >= 5 or sum(left) >= 200)
+    copy = window.clone()
     window.clear()
+    assert (copy.count, copy.total_bytes) == (len(left), sum(left))
     assert (window.count, window.total_bytes) == (0, 0)

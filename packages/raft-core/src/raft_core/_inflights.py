@@ -45,6 +45,12 @@ class Inflights:
         while window and window[0][0] <= index:
             self.total_bytes -= window.popleft()[1]
 
+    def clone(self) -> Inflights:
+        """Return a copy that shares nothing."""
+        copy = Inflights(self.max_messages, self.max_bytes, self.total_bytes)
+        copy._window.extend(self._window)
+        return copy
+
     def clear(self) -> None:
         """Forget all appends."""
         self._window.clear()

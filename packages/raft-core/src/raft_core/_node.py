@@ -7,7 +7,6 @@ no thread, no clock, no socket. A node is not safe for use by several threads at
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import TYPE_CHECKING
 
 from raft_core import _election, _guard, _leader, _membership, _persistence
@@ -282,7 +281,7 @@ class Node:
     def status(self) -> Status:
         """Return what this node knows, as a copy."""
         raft = self._raft
-        leads = raft.role is Role.LEADER
+        tracked = raft.tracker.progress if raft.role is Role.LEADER else {}
         return Status(
             id=raft.id,
             hard_state=raft.hard_state,
@@ -291,5 +290,5 @@ class Node:
             last_index=raft.log.last_index(),
             lead_transferee=raft.lead_transferee,
             conf_state=raft.tracker.conf,
-            progress=deepcopy(raft.tracker.progress) if leads else {},
+            progress={member: progress.clone() for member, progress in tracked.items()},
         )

@@ -57,6 +57,10 @@ class Progress:
         """Say whether nothing may be appended at the moment."""
         return self.flow_paused or self.state is ProgressState.SNAPSHOT
 
+    def clone(self) -> Progress:
+        """Return a copy that shares nothing."""
+        return attrs.evolve(self, inflights=self.inflights.clone())
+
     def become_probe(self) -> None:
         """Find out where the follower's log ends, one append at a time.
 
