@@ -86,15 +86,19 @@ def _gcra(limit: Limit) -> Rules:
         debt = 0
         if state and (ahead := state[0] - now) >= 0:
             # Never more than a full debt, whatever is stored, and so always exact.
-            debt = ahead * rate + state[1] % rate if ahead < furthest else full
+            if ahead >= furthest:
+                debt = full
+            else:
+                debt = ahead if rate == 1 else ahead * rate + state[1] % rate
         after = debt + cost * interval
         if after > full:
             retry = None if cost > limit.capacity else _up(after - full, rate)
             status = LimitStatus(limit, False, (full - debt) // interval, _up(debt, rate), retry)
             strange = retry is not None and state[0] - now > furthest
             return ((now + furthest, full % rate) if strange else None), status
-        ahead = after // rate
-        fraction = after % rate
+        if rate == 1:  # As for all limits whose quota divides the microseconds of their period.
+            return (now + after, 0), LimitStatus(limit, True, (full - after) // interval, after, 0)
+        ahead, fraction = divmod(after, rate)
         whole = ahead + 1 if fraction else ahead
         status = LimitStatus(limit, True, (full - after) // interval, whole, 0)
         return (now + ahead, fraction), status

@@ -64,12 +64,12 @@ class Limiter:
         Raises:
             InvalidHitError: The cost is no whole number above zero, or a fact is missing.
         """
-        if self._shortcut is not None and type(cost) is int and cost > 0:
-            fact, spend = self._shortcut
-            if fact in facts:
-                status = spend(facts[fact], cost)
-                return Decision(status.admitted or status.limit.shadow, (status,))
-        return self._apply(Action.HIT, facts, cost)
+        shortcut = self._shortcut
+        if shortcut is None or cost.__class__ is not int or cost < 1 or shortcut[0] not in facts:
+            return self._apply(Action.HIT, facts, cost)
+        fact, spend = shortcut
+        status = spend(facts[fact], cost)
+        return Decision(status.admitted or status.limit.shadow, (status,))
 
     def peek(self, facts: Mapping[str, str], cost: int = 1) -> Decision:
         """Return what `hit` would answer, and what remains, and change nothing.
