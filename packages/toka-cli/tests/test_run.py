@@ -128,6 +128,7 @@ def test_a_step_in_doubt_is_a_question_too(toka, command, tmp_path):
     waiting = toka("run", specification)
     assert waiting.status == 4
     assert "may or may not have taken effect" in waiting.err
+    assert "1 unfinished run\n" in toka("replay").out
     (question,) = toka("approve", "--json").json
     assert toka("approve", question["approval"]).status == 0
     assert toka("run", specification).status == 0

@@ -13,6 +13,7 @@ import click
 from toka.cli._data_directory import DataDirectory
 from toka.cli._exits import Exit
 from toka.cli._options import data_dir_option, json_option
+from toka.cli._show import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +56,7 @@ async def _replay(data: DataDirectory, verify: bool, as_json: bool) -> int:
     rate = report.events / seconds if seconds else 0
     click.echo(f"{report.events:,} events replayed in {seconds:.1f} s ({rate:,.0f}/s)")
     click.echo(f"state digest {report.digest.hex()}")
-    click.echo(f"{len(report.state.families)} unfinished runs")
+    click.echo(count(len(report.state.families), "unfinished run"))
     if verify:
         click.echo("verified: every payload, every link of the chain, and a token for every event")
         if report.snapshot_checked is not None:
