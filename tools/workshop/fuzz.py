@@ -12,9 +12,11 @@ an environment of its own, `.venv-fuzz`, and CI fuzzes the same parsers with hyp
 from __future__ import annotations
 
 import argparse
+import base64
 import contextlib
 import os
 import sys
+import tempfile
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,9 +68,13 @@ def fuzz(target: str, seconds: int, corpus: Path | None) -> int:
     atheris = import_module("atheris")
     with atheris.instrument_imports(include=["toka"]):
         read = TARGETS[target]()
-    options = [f"-max_total_time={seconds}", f"-max_len={MAX_INPUT_BYTES}"]
-    atheris.Setup([sys.argv[0], *options, *([str(corpus)] if corpus else [])], read)
-    atheris.Fuzz()
+    with tempfile.TemporaryDirectory() as scratch:
+        kept = corpus or Path(scratch)
+        for number, seed in enumerate(SEEDS.get(target, ())):
+            (kept / f"seed-{number}").write_bytes(seed)
+        options = [f"-max_total_time={seconds}", f"-max_len={MAX_INPUT_BYTES}", str(kept)]
+        atheris.Setup([sys.argv[0], *options], read)
+        atheris.Fuzz()
     return 0
 
 
@@ -180,6 +186,41 @@ def _reads(read: Callable[[bytes], object], documented: type[Exception]) -> Call
 
     return run_once
 
+
+_CLAIMS = (
+    b'{"aud":["a"],"budget":{"calls":1},"cnf":{"jkt":"AQgwAQgwAQgwAQgwAQgwAQgwAQgwAQgwAQgwAQgwAQg"},'
+    b'"depth":1,"exp":1795000900,"ext":{"a":[1,null,"x"]},"iat":1795000000,"jti":"t","nbf":1,'
+    b'"permissions":["fs:read:/**"],"rate":{"calls":1,"seconds":60},"sub":"a",'
+    b'"untainted":["proc:run:git"],"vault":"v","windows":[{"days":[1,5],"end":"06:00",'
+    b'"start":"22:00","zone":"Europe/Berlin"}]}'
+)
+_HOP = (
+    b'{"aud":["a"],"budget":{"calls":1},"depth":1,"exp":1795000100,"ext":{"a":1},"iss":"a",'
+    b'"jti":"n","nbf":1795000010,"only_untainted":true,"permissions":["fs:read:/x"],'
+    b'"rate":{"calls":1,"seconds":60},"sub":"b","untainted":["proc:run:git"],'
+    b'"windows":[{"end":"05:00","start":"23:00","zone":"Europe/Berlin"}]}'
+)
+_KEY = b'{"alg":"ES256","crv":"P-256","key_ops":["verify"],"kid":"k","kty":"EC","use":"sig"}'
+
+
+def _part(data: bytes) -> bytes:
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+
+_HEADER = _part(b'{"alg":"HS256","typ":"toka.cap+jwt"}')
+_SIGNATURE = b"A" * 43
+
+SEEDS: dict[str, tuple[bytes, ...]] = {
+    "caveats": (_HOP.replace(b'"iss":"a","jti":"n",', b"").replace(b'"sub":"b",', b""),),
+    "chain": (b"~".join([_HEADER + b"." + _part(_CLAIMS), _part(_HOP), _SIGNATURE]),),
+    "claims": (_CLAIMS,),
+    "jwk": (_KEY,),
+    "outside": (b".".join([_part(b'{"alg":"ES256","kid":"k"}'), _part(_CLAIMS), _SIGNATURE]),),
+    "permission": (b"fs:read:/data/**", b"net:get:https://*.example.org:443/a*b/**", b"a:*:%20"),
+    "token": (b".".join([_HEADER, _part(_CLAIMS), _SIGNATURE]),),
+    "window": (b"22:00\n06:00\nAmerica/New_York", b"08:00\n09:00\nUTC"),
+}
+"""Where the search begins: an input that each parser reads, so that mutations get far."""
 
 TARGETS: dict[str, Callable[[], Callable[[bytes], None]]] = {
     "caveats": caveats,
