@@ -47,7 +47,7 @@ def test_1_no_double_burst_around_a_boundary(clock, algorithm):
 
 @ALL
 def test_2_eight_threads_are_admitted_exactly_in_memory(algorithm):
-    limiter = Limiter([Limit("x", 100, HOUR, algorithm=algorithm)])
+    limiter = Limiter([Limit("x", 100, DAY, algorithm=algorithm)])
     barrier = threading.Barrier(8)
 
     def run():
@@ -59,7 +59,7 @@ def test_2_eight_threads_are_admitted_exactly_in_memory(algorithm):
 
 
 async def _admitted_by_tasks(storage):
-    limiter = AsyncLimiter([Limit("x", 100, HOUR)], storage, timeout_seconds=30)
+    limiter = AsyncLimiter([Limit("x", 100, DAY)], storage, timeout_seconds=30)
     admitted = []
 
     async def run():
@@ -89,8 +89,8 @@ async def test_2_64_coroutines_are_admitted_exactly(kind, tmp_path, request):
 
 _CHILD = """
 import sys
-from toka.rate_limiter import HOUR, AsyncLimiter, Limit, Limiter, RedisStorage, SqliteStorage
-limit, facts = Limit("x", 100, HOUR), {"key": "a"}
+from toka.rate_limiter import DAY, AsyncLimiter, Limit, Limiter, RedisStorage, SqliteStorage
+limit, facts = Limit("x", 100, DAY), {"key": "a"}
 file, url = sys.argv[1:]
 if file:
     storage = SqliteStorage(file, wait_seconds=30)
