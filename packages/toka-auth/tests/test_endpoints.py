@@ -7,17 +7,21 @@ from toka.auth import (
     EXCHANGE_GRANT,
     JWT_TYPE,
     ApiKeyValidator,
+    AuthenticationError,
     Authenticator,
     Endpoints,
     MemoryRevocations,
     OutsideIssuer,
     OutsideValidator,
     PublicKey,
+    StoredRevocations,
+    TakeBackError,
     new_api_key,
 )
 from toka.capability.core import Claims, MaxBudget, MaxDepth
 from toka.capability.delegation import DelegatedValidator, narrow
 from toka.capability.jwt_hs256 import JwtHs256Issuer, JwtHs256Validator
+from toka.revocation import Revocations, SqliteLog
 
 pytestmark = pytest.mark.anyio
 NOW = 1_795_000_000
@@ -176,7 +180,7 @@ async def test_only_who_may_asks(endpoints, token):
 
 async def test_a_holder_takes_his_token_back(endpoints, token, claims):
     child = narrow(token, "bob")
-    assert endpoints.revoke({"token": token}, claims).status == 200
+    assert (await endpoints.revoke({"token": token}, claims)).status == 200
     assert endpoints.introspect({"token": token}, CALLER).body == {"active": False}
     assert endpoints.introspect({"token": child}, CALLER).body == {"active": False}
 
@@ -184,27 +188,27 @@ async def test_a_holder_takes_his_token_back(endpoints, token, claims):
 async def test_a_delegator_takes_back_what_he_handed_on(endpoints, token, claims):
     child, sibling = narrow(token, "bob"), narrow(token, "carol")
     grandchild = narrow(child, "dave")
-    assert endpoints.revoke({"token": child}, claims).status == 200
+    assert (await endpoints.revoke({"token": child}, claims)).status == 200
     for presented, active in ((token, True), (child, False), (grandchild, False), (sibling, True)):
         assert endpoints.introspect({"token": presented}, CALLER).body["active"] is active
 
 
 async def test_a_delegatee_cannot_take_back_what_is_not_his(endpoints, token):
     child = endpoints.authenticator.authenticate(narrow(token, "bob"))
-    assert endpoints.revoke({"token": token}, child).status == 403
-    assert endpoints.revoke({"token": token}, NOBODY).status == 403
+    assert (await endpoints.revoke({"token": token}, child)).status == 403
+    assert (await endpoints.revoke({"token": token}, NOBODY)).status == 403
     assert endpoints.introspect({"token": token}, CALLER).body["active"] is True
-    assert endpoints.revoke({"token": token}, CALLER).status == 200
+    assert (await endpoints.revoke({"token": token}, CALLER)).status == 200
 
 
 async def test_what_is_no_token_is_gone_already(endpoints):
-    assert endpoints.revoke({"token": "x"}, NOBODY).status == 200
-    assert endpoints.revoke({}, NOBODY).status == 400
+    assert (await endpoints.revoke({"token": "x"}, NOBODY)).status == 200
+    assert (await endpoints.revoke({}, NOBODY)).status == 400
 
 
 async def test_without_a_place_for_revocations_the_endpoint_says_so(endpoints, token, claims):
     endpoints = attrs.evolve(endpoints, revocations=None)
-    assert endpoints.revoke({"token": token}, claims).status == 503
+    assert (await endpoints.revoke({"token": token}, claims)).status == 503
 
 
 async def test_only_public_keys_are_published(endpoints, signer, key):
@@ -218,3 +222,35 @@ async def test_only_public_keys_are_published(endpoints, signer, key):
         PublicKey.from_jwk(signer.key.as_dict(private=True))
     with pytest.raises(ValueError, match="neither"):
         PublicKey.from_jwk({"kty": "oct", "k": "AAAA"})
+
+
+async def test_a_revocation_that_lasts_is_kept_or_asked_for_again(
+    endpoints, token, claims, key, clock, tmp_path
+):
+    log = SqliteLog(tmp_path / "revocations.sqlite")
+    revocations = StoredRevocations(await Revocations.open(log, clock))
+    capabilities = DelegatedValidator(JwtHs256Validator([key], clock))
+    authenticator = Authenticator([capabilities], clock, revoked=revocations)
+    endpoints = attrs.evolve(endpoints, authenticator=authenticator, revocations=revocations)
+    child, sibling = narrow(token, "bob"), narrow(token, "carol")
+    grandchild = narrow(child, "dave")
+    assert authenticator.authenticate(grandchild)
+    assert (await endpoints.revoke({"token": child}, claims)).status == 200
+    for presented, active in ((token, True), (child, False), (grandchild, False), (sibling, True)):
+        assert endpoints.introspect({"token": presented}, CALLER).body["active"] is active
+    again = StoredRevocations(await Revocations.open(log, clock))
+    anew = Authenticator([capabilities], clock, revoked=again)
+    assert anew.authenticate(sibling)
+    with pytest.raises(AuthenticationError):
+        anew.authenticate(grandchild)
+    log.close()
+
+
+async def test_a_revocation_that_cannot_be_kept_is_asked_for_again(endpoints, token, claims):
+    class Broken:
+        async def take_back(self, _claims):
+            raise TakeBackError("The disk is full.")
+
+    endpoints = attrs.evolve(endpoints, revocations=Broken())
+    answer = await endpoints.revoke({"token": token}, claims)
+    assert (answer.status, answer.body["error"]) == (503, "temporarily_unavailable")

@@ -11,6 +11,7 @@ from toka.auth._errors import (
     KeyFileMissing,
     MappingError,
     OutsideKeysError,
+    TakeBackError,
     UsedTokensError,
 )
 from toka.auth._fetch import Fetch, HttpFetch
@@ -21,7 +22,13 @@ from toka.auth._once import MemoryUsedTokens, SqliteUsedTokens
 from toka.auth._outside import OutsideIssuer, OutsideRule, OutsideValidator
 from toka.auth._presented import OnceCheck, PreparingValidator, Proof, ProofCheck, RateCheck
 from toka.auth._rates import StorageRates
-from toka.auth._revocation import MemoryRevocations, NothingRevoked, RevocationCheck
+from toka.auth._revocation import (
+    MemoryRevocations,
+    NothingRevoked,
+    RevocationCheck,
+    StoredRevocations,
+    TakesBack,
+)
 
 __all__ = [
     "DEFAULT_CACHE_SIZE",
@@ -60,6 +67,9 @@ __all__ = [
     "RevocationCheck",
     "SqliteUsedTokens",
     "StorageRates",
+    "StoredRevocations",
+    "TakeBackError",
+    "TakesBack",
     "UsedTokensError",
     "access_token_hash",
     "auth_application",

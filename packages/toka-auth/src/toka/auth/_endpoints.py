@@ -8,11 +8,11 @@ section 5.2; why a token was refused only the audit learns.
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from toka.auth._errors import AuthenticationError
+from toka.auth._errors import AuthenticationError, TakeBackError
 from toka.capability.core import (
     MAX_NAME_BYTES,
     Claims,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from toka.auth._authenticator import Authenticator
     from toka.auth._jose import PublicKey
+    from toka.auth._revocation import TakesBack
     from toka.capability.core import TokenIssuer
     from toka.types import Clock, Json
 
@@ -42,14 +43,6 @@ _TYPE: Final = "urn:ietf:params:oauth:token-type:"
 _SUBJECT_TYPES: Final = frozenset({JWT_TYPE, f"{_TYPE}id_token", f"{_TYPE}access_token"})
 _RESULT_TYPES: Final = frozenset({JWT_TYPE, f"{_TYPE}access_token"})
 _NO_STORE: Final = (("Cache-Control", "no-store"), ("Pragma", "no-cache"))
-
-
-class TakesBack(Protocol):
-    """Takes tokens back."""
-
-    def revoke_token(self, token_id: str) -> None:
-        """Take back a token or hop, with everything that was narrowed from it."""
-        ...
 
 
 @attrs.frozen
@@ -142,7 +135,7 @@ class Endpoints:
             return Answer(200, {"active": False})
         return Answer(200, _described(claims))
 
-    def revoke(self, form: Mapping[str, str], caller: Claims) -> Answer:
+    async def revoke(self, form: Mapping[str, str], caller: Claims) -> Answer:
         """Take a token back (RFC 7009). One that is not valid is no fault: it is gone already.
 
         Who holds a token may take it back, and whatever was narrowed from it; others need a
@@ -159,7 +152,11 @@ class Endpoints:
         own = any(hop.token_id == caller.token_id for hop in claims.accounts)
         if not own and caller.granted.covers(REVOKE) is None:
             return _forbidden()
-        self.revocations.revoke_token(claims.token_id)
+        try:
+            await self.revocations.take_back(claims)
+        except TakeBackError:
+            # Section 2.2.1: the client must take the token for valid still, and ask again.
+            return _fault("temporarily_unavailable", "Ask again.", 503)
         return Answer(200, {})
 
     def jwks(self) -> Answer:

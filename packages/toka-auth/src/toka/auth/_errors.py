@@ -7,6 +7,7 @@ TokaError
     │   └── KeyFileMissing     there is none
     ├── OutsideKeysError       the keys of an outside issuer cannot be fetched or used
     ├── MappingError           a rule of the operator's cannot be applied by anybody
+    ├── TakeBackError          a revocation could not be kept
     └── UsedTokensError        the file of used tokens cannot be read or written
 """
 
@@ -62,3 +63,9 @@ class UsedTokensError(AuthError):
     """The file of used tokens cannot be read or written, so no token that counts once counts."""
 
     default_code = "auth.used_tokens"
+
+
+class TakeBackError(AuthError):
+    """A revocation may not have been kept, so it must be asked for again."""
+
+    default_code = "auth.not_taken_back"

@@ -9,7 +9,7 @@ from toka.auth._errors import AuthenticationError
 from toka.auth._presented import Proof
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable
 
     from aiohttp import web
 
@@ -40,23 +40,26 @@ def auth_application(endpoints: Endpoints, *, base_url: str | None = None) -> we
         return _response(await endpoints.exchange(await _form(request)))
 
     async def introspect(request: web.Request) -> web.Response:
-        return await _as_caller(request, endpoints.introspect)
+        caller = await _caller(request)
+        if caller is None:
+            return _response(_UNAUTHENTICATED)
+        return _response(endpoints.introspect(await _form(request), caller))
 
     async def revoke(request: web.Request) -> web.Response:
-        return await _as_caller(request, endpoints.revoke)
+        caller = await _caller(request)
+        if caller is None:
+            return _response(_UNAUTHENTICATED)
+        return _response(await endpoints.revoke(await _form(request), caller))
 
     async def jwks(_request: web.Request) -> web.Response:
         return _response(endpoints.jwks())
 
-    async def _as_caller(
-        request: web.Request, answer: Callable[[Mapping[str, str], Claims], Answer]
-    ) -> web.Response:
+    async def _caller(request: web.Request) -> Claims | None:
         credential, proof = credential_of(request, base_url=base_url)
         try:
-            caller = await endpoints.authenticator.authenticate_fetching(credential, proof)
+            return await endpoints.authenticator.authenticate_fetching(credential, proof)
         except AuthenticationError:
-            return _response(_UNAUTHENTICATED)
-        return _response(answer(await _form(request), caller))
+            return None
 
     application = web.Application()
     routes: dict[str, Callable[[web.Request], Awaitable[web.Response]]] = {

@@ -10,10 +10,12 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Protocol
 
+from toka.auth._errors import TakeBackError
 from toka.capability.core import Denial
 
 if TYPE_CHECKING:
     from toka.capability.core import Claims
+    from toka.revocation import Revocations
 
 
 class RevocationCheck(Protocol):
@@ -26,6 +28,18 @@ class RevocationCheck(Protocol):
 
     def denial(self, claims: Claims) -> Denial | None:
         """Say why a token with these claims was taken back, or None if it was not."""
+        ...
+
+
+class TakesBack(Protocol):
+    """Takes tokens back."""
+
+    async def take_back(self, claims: Claims) -> None:
+        """Take back a token or hop, for ever, with everything that was narrowed from it.
+
+        Raises:
+            TakeBackError: It may not have been kept; call again until it was.
+        """
         ...
 
 
@@ -60,6 +74,10 @@ class MemoryRevocations:
             self._tokens.add(token_id)
             self._epoch += 1
 
+    async def take_back(self, claims: Claims) -> None:
+        """Take back the token or hop with these claims, and everything narrowed from it."""
+        self.revoke_token(claims.token_id)
+
     def revoke_subject(self, vault: str, subject: str, *, issued_until: int) -> None:
         """Take back every token of a subject that was issued up to a time, that second included.
 
@@ -89,5 +107,44 @@ def _revoked(rule: str, hop: int) -> Denial:
     return Denial(code="capability.revoked", rule=rule, hop=hop)
 
 
+class StoredRevocations:
+    """Revocations that last, by toka-revocation; needs the extra `revocation`."""
+
+    __slots__ = ("_revocations",)
+
+    def __init__(self, revocations: Revocations) -> None:
+        self._revocations = revocations
+
+    @property
+    def epoch(self) -> int:
+        """Changes whenever an answer may have."""
+        return self._revocations.epoch
+
+    def denial(self, claims: Claims) -> Denial | None:
+        """Say why a token with these claims was taken back, or None if it was not."""
+        return self._revocations.denial(claims)
+
+    async def take_back(self, claims: Claims) -> None:
+        """Take back the token or hop with these claims, and everything narrowed from it.
+
+        Raises:
+            TakeBackError: It may not have been kept; call again until it was.
+        """
+        from toka.revocation import Revocation, RevocationError  # noqa: PLC0415 - an extra
+
+        revocation = Revocation.of_token(claims.token_id, expires_at=claims.expires_at)
+        try:
+            await self._revocations.revoke(revocation)
+        except RevocationError as error:
+            raise TakeBackError(
+                "The revocation could not be kept.", hint="Ask again until it is."
+            ) from error
+
+
 if TYPE_CHECKING:
-    _implement: tuple[type[RevocationCheck], ...] = (NothingRevoked, MemoryRevocations)
+    _check: tuple[type[RevocationCheck], ...] = (
+        NothingRevoked,
+        MemoryRevocations,
+        StoredRevocations,
+    )
+    _take: tuple[type[TakesBack], ...] = (MemoryRevocations, StoredRevocations)
