@@ -59,6 +59,11 @@ BAD = {
         ":5:36: ",
         "expression",
     ),
+    "an unknown tool": (
+        GOOD.replace("say hello}", "say hello, steps: [{tool: lst_files, with: {path: .}}]}"),
+        ":4:",
+        "Did you mean 'list_files'",
+    ),
     "a bomb": (BOMB, "", "values"),
     "ten megabytes": ("x" * 10_000_000, "", "Split it into several files"),
     "binary": (b"\x7fELF\x00\x01\xff\xfe" * 64, "", "UTF-8"),

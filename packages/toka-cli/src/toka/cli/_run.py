@@ -66,10 +66,15 @@ def command(
 ) -> int:
     """Run agents from specification files or folders of them, or go on with a run."""
     from toka.orchestration import define_run  # noqa: PLC0415 - not for --help
+    from toka.tools import ToolRegistry  # noqa: PLC0415
 
     data = DataDirectory(data_dir.absolute())
     definition, warnings = define_run(
-        path, _given(inputs), data_dir=data.path, workspace=Path.cwd()
+        path,
+        _given(inputs),
+        data_dir=data.path,
+        workspace=Path.cwd(),
+        tools=ToolRegistry.builtin().names(),
     )
     shown = output or ("tree" if sys.stdout.isatty() else "plain")
     for warning in warnings if shown != "json" else ():

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Final
 import attrs
 import msgspec
 
-from toka.orchestration._errors import SpecInputError
+from toka.orchestration._errors import (
+    SeveralSpecErrors,
+    SpecError,
+    SpecInputError,
+    SpecStructureError,
+)
 from toka.orchestration._grants import OWN_PERMISSIONS
 from toka.orchestration._inputs import resolve_inputs
 from toka.orchestration._permissions import resolve_permissions
@@ -21,11 +26,12 @@ from toka.orchestration._run import (
     RunDefinition,
     run_key,
 )
+from toka.orchestration._spec_reader import suggest
 from toka.orchestration._spec_set import SpecSet, SpecSettings, load_specs
 from toka.types import MAX_PERMISSIONS, MAX_TOKEN_BYTES, ulid
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from toka.orchestration._place import SpecWarning
     from toka.types import AgentSpec, Json
@@ -37,7 +43,12 @@ MAX_RUN_PERMISSION_BYTES: Final = MAX_TOKEN_BYTES // 4 * 3 - 1_144
 
 
 def define_run(
-    paths: Sequence[Path], given: Mapping[str, str], *, data_dir: Path, workspace: Path
+    paths: Sequence[Path],
+    given: Mapping[str, str],
+    *,
+    data_dir: Path,
+    workspace: Path,
+    tools: Collection[str] | None = None,
 ) -> tuple[RunDefinition, tuple[SpecWarning, ...]]:
     """Load specifications and settle everything that a run needs; nothing is started.
 
@@ -46,6 +57,7 @@ def define_run(
         given: Values for inputs, as text.
         data_dir: Where the run's artifacts will be kept.
         workspace: What relative paths of inputs and tools are relative to.
+        tools: Names of the tools that there are, for steps to be held against; any if None.
 
     Returns:
         The definition, and what loads but is probably not meant.
@@ -55,6 +67,8 @@ def define_run(
     """
     specs = _load(paths)
     arranged = plan(specs)
+    if tools is not None:
+        _check_tools(specs, tools)
     inputs = resolve_inputs(specs, given, workspace)
     identifier = ulid(time.time_ns() // 1_000_000, os.urandom(10))
     definition = _define(specs, [path.resolve() for path in paths], inputs, workspace.resolve())
@@ -65,6 +79,19 @@ def define_run(
         warnings += permissions_of_agent_spec(definition, spec)[1]
     permissions_of(definition)
     return definition, tuple(warnings)
+
+
+def _check_tools(specs: SpecSet, tools: Collection[str]) -> None:
+    errors: list[SpecError] = []
+    for spec in specs.agents:
+        for task in spec.tasks:
+            for number, step in enumerate(task.steps):
+                if step.tool not in tools:
+                    place = specs.place(spec.name, f"task:{task.id}")
+                    what = f"Step {number} of task {task.id} uses {step.tool!r}, which is no tool."
+                    errors.append(SpecStructureError.at(place, what, suggest(step.tool, tools)))
+    if errors:
+        raise SeveralSpecErrors.of(errors)
 
 
 def _load(paths: Sequence[Path]) -> SpecSet:
