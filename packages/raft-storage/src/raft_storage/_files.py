@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     Place: TypeAlias = Folder | str | os.PathLike[str]
 
 
-@attrs.define(eq=False, init=False)
+@attrs.define(eq=False, init=False, repr=False)
 class FileStorage:
     """A store in a folder; see `LogStore` for what its methods promise.
 
@@ -231,15 +231,15 @@ class FileStorage:
             new = hard_state or self._hard_state
             old = self._log.state.hard_state
             if snapshot is not None:
+                new = _committed_to(new, snapshot.index)
                 self._install(snapshot, entries, new)
             elif entries or (new.term, new.vote) != (old.term, old.vote):
                 self._log.write(Batch(hard_state=new if new != old else None, entries=entries))
             self._hard_state = new
 
     def _install(self, snapshot: Snapshot, entries: Sequence[Entry], hard_state: HardState) -> None:
-        hard_state = _committed_to(hard_state, snapshot.index)
         mark, old = self._write_snapshot(snapshot), self._log.state.mark
-        self._log.write(Batch(mark, True, None, hard_state, entries))
+        self._log.write(Batch(mark, replaces_log=True, hard_state=hard_state, entries=entries))
         self._conf_state = snapshot.conf_state
         self._remove_snapshot(old, mark)
         self._log.remove_dead_segments()

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from raft_core import CompactedError, Entry, HardState, UnavailableError
-from raft_storage._errors import HoleError
 from raft_storage._frames import Kind
 from raft_storage._ledger import Note
 from raft_storage._segment import Segment, segment_number
@@ -134,12 +133,7 @@ class SegmentedLog:
         try:
             file = self.folder.open(segment.name)
         except FileNotFoundError as error:
-            raise HoleError(
-                "the segment is missing",
-                file=segment.name,
-                first_index=segment.low,
-                last_index=segment.high,
-            ) from error
+            raise segment.hole("the segment is missing", 0, low, segment.high) from error
         try:
             yield from self._read(file, segment, low, min(high, segment.high + 1))
         finally:

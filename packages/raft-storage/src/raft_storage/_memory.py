@@ -34,7 +34,7 @@ def _no_entries() -> list[Entry]:
     return []
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class MemoryStorage:
     """A store in memory; see `LogStore` for what its methods promise.
 

@@ -73,12 +73,23 @@ class Segment:
         return segment_name(self.number)
 
     def locate(self, file: File, low: int, high: int) -> array[int]:
-        """Return the offsets of the entries in [low, high)."""
+        """Return the offsets of the entries in [low, high).
+
+        Raises:
+            HoleError: The file ends before them.
+
+        """
         start, stop = low - self.first, high - self.first
         if not self.offsets_at:
-            return self.offsets[start:stop]
-        at = self.offsets_at + start * _OFFSET_SIZE
-        return unpack_offsets(file.read(at, (stop - start) * _OFFSET_SIZE))
+            offsets = self.offsets[start:stop]
+            if len(offsets) < stop - start:
+                raise self.hole("the index ends early", 0, low, high - 1)
+            return offsets
+        at, size = self.offsets_at + start * _OFFSET_SIZE, (stop - start) * _OFFSET_SIZE
+        data = file.read(at, size)
+        if len(data) < size:
+            raise self.hole("the index is cut off", at, low, high - 1)
+        return unpack_offsets(data)
 
     def read(self, file: File, low: int, offsets: Sequence[int]) -> Iterator[Entry]:
         """Yield the entries from an index on that lie at some offsets.
@@ -99,15 +110,17 @@ class Segment:
                     start += at
                     window, at = file.read(start, max(_WINDOW, end - at)), 0
             frame = self.sealing.read(window, at)
-            if frame is None or frame.kind != Kind.ENTRY or frame.index != index:
-                raise HoleError(
-                    "no sound entry",
-                    file=self.name,
-                    offset=start + at,
-                    first_index=index,
-                    last_index=index,
-                )
+            if (
+                frame is None
+                or (frame.kind, frame.index) != (Kind.ENTRY, index)
+                or frame.detail not in _TYPES
+            ):
+                raise self.hole("no sound entry", start + at, index, index)
             yield Entry(frame.term, index, frame.payload, _TYPES[frame.detail])
+
+    def hole(self, reason: str, offset: int, low: int, high: int) -> HoleError:
+        """Return the error that says which entries cannot be read."""
+        return HoleError(reason, file=self.name, offset=offset, first_index=low, last_index=high)
 
 
 def index_payload(segment: Segment, runs: Sequence[tuple[int, int]]) -> bytes:

@@ -9,25 +9,21 @@ written, or not at all, without an error of this package.
 from __future__ import annotations
 
 from random import Random
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 import attrs
 
-from raft_core import ConfState, Entry, EntryType, HardState, Snapshot
+from raft_core import ConfState, Entry, EntryType, HardState
 from raft_storage._checksum import ChecksumKind, best_kind
 from raft_storage._errors import RaftStorageError
 from raft_storage._files import FileStorage
 from raft_storage._opening import Settings
 from raft_storage.testing._disk import SimulatedDisk
+from raft_storage.testing._workload import Contents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-    #: Everything that a store gives back.
-    Contents: TypeAlias = tuple[
-        UUID, tuple[HardState, ConfState], tuple[Entry, ...], tuple[int, ...], Snapshot
-    ]
 
 _BLOCK: Final = 4096
 
@@ -79,7 +75,7 @@ def _read_flipped(
     disk = SimulatedDisk(files)
     disk.flip(name, bit)
     try:
-        return _contents(FileStorage.open(disk.folder(), settings))
+        return Contents.of(FileStorage.open(disk.folder(), settings))
     except RaftStorageError:
         return None
 
@@ -99,15 +95,4 @@ def _sample(settings: Settings) -> tuple[dict[str, bytes], Contents]:
     store.compact(4)
     replaced = store.last_index()
     store.save(entries=[Entry(8, replaced, b"instead")], hard_state=HardState(8, 2, replaced - 1))
-    return {name: data for name, data in disk.files().items() if name != "lock"}, _contents(store)
-
-
-def _contents(store: FileStorage) -> Contents:
-    first, last = store.first_index(), store.last_index()
-    return (
-        store.store_id,
-        store.initial_state(),
-        store.entries(first, last + 1),
-        tuple([store.term(index) for index in range(first - 1, last + 1)]),
-        store.snapshot(),
-    )
+    return {name: data for name, data in disk.files().items() if name != "lock"}, Contents.of(store)
