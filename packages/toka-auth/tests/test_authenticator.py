@@ -235,3 +235,23 @@ def test_a_remembered_token_costs_microseconds(authenticator, token):
         rounds.append((time.process_time() - start) / 2_000)
     # The bar is 2 us; the test allows a slow machine ten times that, the benchmark does not.
     assert statistics.median(rounds) < 20e-6
+
+
+def test_a_remembered_token_falls_with_its_key(key, clock, token):
+    keys = [key]
+
+    class Ring:
+        def validate(self, token: str) -> Claims:
+            return JwtHs256Validator(keys, clock).validate(token)
+
+    authenticator = Authenticator([Ring()], clock, key_epoch=lambda: tuple(it.kid for it in keys))
+    first = authenticator.authenticate(token)
+    assert authenticator.authenticate(token) is first
+    keys.append(Hs256Key.generate())
+    again = authenticator.authenticate(token)
+    assert again == first
+    assert again is not first
+    keys.remove(key)
+    for _ in range(2):
+        with pytest.raises(AuthenticationError):
+            authenticator.authenticate(token)

@@ -2,10 +2,10 @@
 
 Verifying is done once for each token and then remembered by digest, never by text: a dump of memory
 or a mistake in a log shows no token. What is remembered holds until the earliest moment at which
-the answer could change: the token expires, its time window closes, or something, anything, is
-revoked; then only the revocation is looked up again, as a signature does not go bad. Failures are
-not remembered: they cost one length check or one HMAC, and remembering them would let strangers
-fill the memory.
+the answer could change: the token expires, its time window closes, a key ceases to verify, or
+something, anything, is revoked; then only the revocation is looked up again, as a signature does
+not go bad. Failures are not remembered: they cost one length check or one HMAC, and remembering
+them would let strangers fill the memory.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from toka.capability.core import MAX_LEEWAY_SECONDS, Denial, SteadyTime, TokenRe
 from toka.types import MAX_TOKEN_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
     from toka.auth._presented import OnceCheck, Proof, ProofCheck, RateCheck
     from toka.auth._revocation import RevocationCheck
@@ -51,6 +51,8 @@ class _Verified:
     epoch: int
     until: int
     """The first second at which the answer may be another."""
+    keys: Hashable
+    """What `key_epoch` was before verifying."""
 
 
 class Authenticator:
@@ -62,6 +64,7 @@ class Authenticator:
     __slots__ = (
         "_audit",
         "_cache_size",
+        "_key_epoch",
         "_once",
         "_proofs",
         "_rates",
@@ -81,6 +84,7 @@ class Authenticator:
         proofs: ProofCheck | None = None,
         rates: RateCheck | None = None,
         once: OnceCheck | None = None,
+        key_epoch: Callable[[], Hashable] = lambda: None,
         audit: Callable[[RefusedCredential], None] | None = None,
     ) -> None:
         """Prepare to authenticate.
@@ -95,6 +99,9 @@ class Authenticator:
                 refused.
             rates: Counts acts. Left out, a token that carries a rate is refused.
             once: Remembers used tokens, for `authenticate_once`.
+            key_epoch: Returns another value whenever a key may have begun or ceased to verify, for
+                example the names of a ring's verifying keys; a remembered token is then verified
+                anew.
             audit: Is told of every failure; a warning is logged if left out. It should not raise:
                 whatever it raises reaches the caller in place of the constant error.
 
@@ -112,6 +119,7 @@ class Authenticator:
         self._proofs = proofs
         self._rates = rates
         self._once = once
+        self._key_epoch = key_epoch
         self._audit = audit if audit is not None else _log_refusal
         self._verified: dict[bytes, _Verified] = {}
 
@@ -138,11 +146,12 @@ class Authenticator:
             raise self._refusal("", _UNPRESENTABLE)
         digest = hashlib.sha256(credential.encode("ascii")).digest()
         found = self._verified.get(digest)
-        if found is None or self._time.seconds() >= found.until:
-            return self._verify(credential, digest)
+        keys = self._key_epoch()
+        if found is None or self._time.seconds() >= found.until or found.keys != keys:
+            return self._verify(credential, digest, keys)
         if found.epoch == self._revoked.epoch:
             return found.claims
-        return self._accept(found.claims, digest, self._revoked.epoch)
+        return self._accept(found.claims, digest, self._revoked.epoch, keys)
 
     def authenticate_once(self, credential: str, proof: Proof | None = None) -> Claims:
         """Authenticate, and use the token up: whoever presents it again is refused.
@@ -176,7 +185,7 @@ class Authenticator:
         """Forget all verified tokens, for example because a key is no longer trusted."""
         self._verified.clear()
 
-    def _verify(self, credential: str, digest: bytes) -> Claims:
+    def _verify(self, credential: str, digest: bytes, keys: Hashable) -> Claims:
         epoch = self._revoked.epoch
         denials: list[Denial] = []
         for validator in self._validators:
@@ -185,12 +194,12 @@ class Authenticator:
             except TokenRefusedError as error:
                 denials.append(error.denial)
             else:
-                return self._accept(claims, digest, epoch)
+                return self._accept(claims, digest, epoch, keys)
         # Raised out here, not while a reason is being handled: nothing may be chained to it.
         self._verified.pop(digest, None)
         raise self._refusal(_fingerprint(digest), *denials)
 
-    def _accept(self, claims: Claims, digest: bytes, epoch: int) -> Claims:
+    def _accept(self, claims: Claims, digest: bytes, epoch: int, keys: Hashable) -> Claims:
         # The epoch was read before the check: what is revoked meanwhile is looked up next time.
         denial = self._revoked.denial(claims)
         if denial is not None:
@@ -199,7 +208,7 @@ class Authenticator:
         if len(self._verified) >= self._cache_size:
             self._verified.clear()
         until = claims.valid_until(self._time.seconds())
-        self._verified[digest] = _Verified(claims, epoch, until)
+        self._verified[digest] = _Verified(claims, epoch, until, keys)
         return claims
 
     def _check_use(self, credential: str, claims: Claims, proof: Proof | None) -> None:
