@@ -57,9 +57,9 @@ _SEGMENT: Final = Struct("<II16sII")
 SEGMENT_SIZE: Final = HEADER_SIZE + _SEGMENT.size
 _VOTE: Final = Struct("<Q")
 _MARK: Final = Struct("<I4x")
-_BODY: Final = Struct("<IQQBB6x")
-_CHECKSUM: Final = Struct("<I")
-_PADDING: Final = tuple(bytes(-size % ALIGNMENT) for size in range(ALIGNMENT))
+BODY: Final = Struct("<IQQBB6x")
+CHECKSUM: Final = Struct("<I")
+PADDING: Final = tuple(bytes(-size % ALIGNMENT) for size in range(ALIGNMENT))
 MAX_PAYLOAD: Final = 2**30
 
 
@@ -110,8 +110,8 @@ class Sealing:
     ) -> bytes:
         """Return the bytes of a frame."""
         size = len(payload)
-        body = _BODY.pack(size, index, term, kind, detail) + payload + _PADDING[size % ALIGNMENT]
-        return _CHECKSUM.pack(self.checksum(body, self.salt)) + body
+        body = BODY.pack(size, index, term, kind, detail) + payload + PADDING[size % ALIGNMENT]
+        return CHECKSUM.pack(self.checksum(body, self.salt)) + body
 
     def read(self, data: bytes | memoryview, offset: int) -> Frame | None:
         """Return the frame that begins at an offset; nothing if there is no sound one."""

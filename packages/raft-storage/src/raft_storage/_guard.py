@@ -89,15 +89,15 @@ def _check_entries(written: Written, snapshot: Snapshot | None, entries: Sequenc
         term = written.term(first - 1)
     else:
         term = snapshot.term
-    for index, entry in enumerate(entries, first):
-        if entry.index != index:
-            raise RefusedWriteError(f"entry {entry.index} stands where {index} should")
-        if entry.term < term or entry.term < 1:
-            raise RefusedWriteError(f"the term falls from {term} to {entry.term} at entry {index}")
-        if len(entry.data) > MAX_PAYLOAD:
-            raise RefusedWriteError(f"entry {index} has {len(entry.data)} bytes")
-        term = entry.term
-    _check_payload(entries[-1].index, term)
+    terms = [entry.term for entry in entries]
+    if [entry.index for entry in entries] != list(range(first, first + len(entries))):
+        raise RefusedWriteError(f"there is a gap in the entries from {first} on")
+    if terms[0] < max(term, 1) or terms != sorted(terms):
+        raise RefusedWriteError(f"terms fall in the entries from {first} on")
+    size = max([len(entry.data) for entry in entries])
+    if size > MAX_PAYLOAD:
+        raise RefusedWriteError(f"an entry of {size} bytes; {MAX_PAYLOAD} at most")
+    _check_payload(entries[-1].index, terms[-1])
 
 
 def _check_payload(index: int, term: int) -> None:

@@ -200,8 +200,15 @@ class SegmentedLog:
         if batch.entries:
             self._cut(batch.entries[0].index, keep=True)
             self.writer.segment.offsets.extend(offsets)
-            for entry in batch.entries:
-                self.terms.append(entry.index, entry.term)
+            self._append_terms(batch.entries)
+
+    def _append_terms(self, entries: Sequence[Entry]) -> None:
+        first, last = entries[0], entries[-1]
+        if first.term == last.term:  # terms never fall, so all between are the same
+            self.terms.append(first.index, first.term)
+            return
+        for entry in entries:
+            self.terms.append(entry.index, entry.term)
 
     def _cut(self, index: int, *, keep: bool) -> None:
         """Forget the entries from an index on, and those below too unless they are to be kept."""
