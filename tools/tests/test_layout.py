@@ -41,13 +41,13 @@ def test_this_workspace_is_in_order(copy: Path) -> None:
         ("toka-types = { workspace = true }\n", "", "[tool.uv.sources] lacks toka-types"),
         ('    "toka.runtime",\n', "", "[tool.importlinter] layers lacks toka.runtime"),
         (
-            'source_pkgs = ["toka.agent_runtime", ',
+            'source_pkgs = ["raft_core", ',
             "source_pkgs = [",
-            "[tool.coverage.run] source_pkgs lacks toka.agent_runtime",
+            "[tool.coverage.run] source_pkgs lacks raft_core",
         ),
         (
-            'packages = ["toka.agent_runtime"',
-            'packages = ["toka.nothing", "toka.agent_runtime"',
+            '\npackages = ["raft_core"',
+            '\npackages = ["toka.nothing", "raft_core"',
             "[tool.mypy] packages holds toka.nothing, which is not in the workspace",
         ),
     ],
