@@ -32,6 +32,7 @@ its last index that of the log. The COMMIT that seals a segment also says where 
 from __future__ import annotations
 
 from enum import IntEnum
+from functools import lru_cache
 from struct import Struct
 from typing import TYPE_CHECKING, Final
 
@@ -57,9 +58,7 @@ _SEGMENT: Final = Struct("<II16sII")
 SEGMENT_SIZE: Final = HEADER_SIZE + _SEGMENT.size
 _VOTE: Final = Struct("<Q")
 _MARK: Final = Struct("<I4x")
-BODY: Final = Struct("<IQQBB6x")
 CHECKSUM: Final = Struct("<I")
-PADDING: Final = tuple(bytes(-size % ALIGNMENT) for size in range(ALIGNMENT))
 MAX_PAYLOAD: Final = 2**30
 
 
@@ -77,6 +76,12 @@ class Kind(IntEnum):
     """The latest snapshot ends here."""
     INDEX = 7
     COMMIT = 8
+
+
+@lru_cache(maxsize=1024)
+def body_struct(size: int) -> Struct:
+    """Return what packs all of a frame but its checksum, for a payload of a size."""
+    return Struct(f"<IQQBB6x{size}s{-size % ALIGNMENT}x")
 
 
 @attrs.frozen
@@ -110,7 +115,7 @@ class Sealing:
     ) -> bytes:
         """Return the bytes of a frame."""
         size = len(payload)
-        body = BODY.pack(size, index, term, kind, detail) + payload + PADDING[size % ALIGNMENT]
+        body = body_struct(size).pack(size, index, term, kind, detail, payload)
         return CHECKSUM.pack(self.checksum(body, self.salt)) + body
 
     def read(self, data: bytes | memoryview, offset: int) -> Frame | None:

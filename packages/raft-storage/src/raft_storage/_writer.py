@@ -11,15 +11,14 @@ import attrs
 from raft_storage._errors import NoSpaceError
 from raft_storage._frames import (
     ALIGNMENT,
-    BODY,
     CHECKSUM,
     COMMIT_SIZE,
     HEADER_SIZE,
-    PADDING,
     Commit,
     Kind,
     Sealing,
     SegmentHead,
+    body_struct,
     mark_payload,
     vote_payload,
 )
@@ -186,14 +185,13 @@ def entry_frames(
     sealing: Sealing, entries: Sequence[Entry], position: int
 ) -> tuple[list[bytes], array[int]]:
     """Return the frames of entries, and the offsets they get if they begin at a position."""
-    # The same bytes as `Sealing.frame`, in a third of the time: this is most of what a batch costs.
+    # The same bytes as `Sealing.frame` makes, faster: this is most of what a batch costs.
     frames, offsets, salt, checksum = list[bytes](), no_offsets(), sealing.salt, sealing.checksum
-    pack, pack_checksum, kind = BODY.pack, CHECKSUM.pack, int(Kind.ENTRY)
+    pack_checksum, kind = CHECKSUM.pack, int(Kind.ENTRY)
     for entry in entries:
         data = entry.data
         size = len(data)
-        padding = PADDING[size % ALIGNMENT]
-        body = pack(size, entry.index, entry.term, kind, entry.type) + data + padding
+        body = body_struct(size).pack(size, entry.index, entry.term, kind, entry.type, data)
         frames += (pack_checksum(checksum(body, salt)), body)
         offsets.append(position // ALIGNMENT)
         position += CHECKSUM.size + len(body)
