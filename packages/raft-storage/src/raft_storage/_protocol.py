@@ -21,7 +21,7 @@ class LogStore(Storage, Protocol):
     `raft_core` reads it as its `Storage`; the methods added here write. A write is on disk when its
     method returns, whole. If it raises, nothing of it has changed.
 
-    One thread at a time may write; others may read meanwhile.
+    One thread at a time may write. Of a `FileStorage`, others may read meanwhile.
     """
 
     @property
