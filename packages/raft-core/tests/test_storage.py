@@ -77,3 +77,14 @@ def test_a_leaders_snapshot_replaces_the_log() -> None:
     assert (storage.first_index(), storage.last_index(), storage.term(9)) == (10, 9, 3)
     storage.append([Entry(3, 8), Entry(3, 9), Entry(3, 10)])  # what the snapshot holds is skipped
     assert (storage.first_index(), storage.last_index()) == (10, 10)
+
+
+def test_entries_that_a_snapshot_holds_already_cut_nothing_off() -> None:
+    storage = make(10)
+    storage.create_snapshot(5, CONF, b"")
+    storage.compact(5)
+
+    storage.append([Entry(1, 3)])
+
+    assert storage.first_index() == 6
+    assert storage.last_index() == 10

@@ -141,6 +141,8 @@ class MemoryStorage:
         start = entries[0].index - first
         if start < 0:  # what a snapshot holds already is not written again
             entries, start = entries[-start:], 0
+        if not entries:
+            return
         if start > len(self._entries):
             raise StorageError(f"entry {entries[0].index} would leave a gap")
         if start < len(self._entries):
