@@ -6,7 +6,6 @@ A backend is a class with a class method `open` (see `Backend`) behind an entry 
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from toka.store.core._errors import UnknownScheme
@@ -41,6 +40,8 @@ async def open_store(url: str, *, read_only: bool = False, create: bool = True) 
         Damaged: What is stored is not what was written.
         StoreFailed: Input or output failed.
     """
+    from importlib.metadata import entry_points  # noqa: PLC0415 - 20 ms, only where one is opened
+
     scheme, colon, location = url.partition(":")
     found = tuple(entry_points(group=GROUP, name=scheme)) if colon else ()
     if not found:
