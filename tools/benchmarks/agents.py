@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from benchmarks import _toka as ours
 from benchmarks import agents_peers as peers
+from benchmarks._resume import goes_on_after
 from workshop.measure import Measure, at_least, at_most
 
 STEPS = 60
@@ -73,5 +74,17 @@ def measures() -> list[Measure]:
             "s of CPU",
             {"ours": ours.import_seconds("import toka.agent_runtime")},
             [at_most(0.35)],
+        ),
+        Measure(
+            "a killed run goes on under toka serve, from the start of the process",
+            "s",
+            {"ours": goes_on_after()},
+            [at_most(1)],
+        ),
+        Measure(
+            "toka --version, cold",
+            "s of CPU",
+            {"ours": ours.import_seconds("from toka.cli import main; main(['--version'])")},
+            [at_most(0.15)],
         ),
     ]
