@@ -55,12 +55,14 @@ from toka.store.core._limits import (
 from toka.store.core._location import split_location
 from toka.store.core._open import Backend, open_store
 from toka.store.core._protocol import Capabilities, EventStore, StoreStats
+from toka.store.core._query import EVERYTHING, Absent, Query
 from toka.store.core._snapshot import Snapshot, check_snapshot, snapshot_checksum
 from toka.store.core._verify import ChainCheck, Problem, VerifyReport
 
 __all__ = [
     "ANY",
     "EMPTY",
+    "EVERYTHING",
     "EXISTS",
     "MAX_PARENTS",
     "MAX_PAYLOAD_BYTES",
@@ -69,6 +71,7 @@ __all__ = [
     "MAX_TIME",
     "NONE",
     "ORIGIN",
+    "Absent",
     "AppendRefused",
     "Backend",
     "Capabilities",
@@ -87,6 +90,7 @@ __all__ = [
     "OpenRefused",
     "PayloadTooLarge",
     "Problem",
+    "Query",
     "ReadOnlyStore",
     "Receipt",
     "Revision",

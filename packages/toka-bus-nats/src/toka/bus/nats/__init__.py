@@ -1,0 +1,1 @@
+"""The Toka bus on NATS JetStream."""

@@ -1,0 +1,1 @@
+"""The Toka event store on PostgreSQL."""

@@ -1,0 +1,1 @@
+"""Search, classify and watch the meaning of an event log."""

@@ -1,0 +1,1 @@
+"""The Toka event store on LevelDB, or on RocksDB where LevelDB has no wheel."""
