@@ -25,7 +25,9 @@ from raft_core._errors import (
     ConfigError,
     EntryTooLargeError,
     LocalMessageError,
+    MalformedCommandError,
     MalformedMessageError,
+    MalformedSnapshotError,
     MessageError,
     MisaddressedError,
     OutOfRangeError,
@@ -41,6 +43,11 @@ from raft_core._errors import (
     UsageError,
     WrongClusterError,
 )
+from raft_core._layers._client_session import ClientSession
+from raft_core._layers._log_clock import LeaderClock, LogClock
+from raft_core._layers._machine import Command, StateMachine
+from raft_core._layers._session_requests import OPEN_SESSION, SessionLimits, limit_sessions
+from raft_core._layers._sessions import SessionReply, Sessions, SessionStatus
 from raft_core._messages import APPEND_THREAD, APPLY_THREAD, Message, MessageType
 from raft_core._node import Node
 from raft_core._progress import Progress, ProgressState
@@ -65,8 +72,11 @@ __all__ = [
     "ENTRY_OVERHEAD",
     "NO_LIMIT",
     "NO_NODE",
+    "OPEN_SESSION",
     "WIRE_VERSION",
     "AnyConfChange",
+    "ClientSession",
+    "Command",
     "CompactedError",
     "ConfChange",
     "ConfChangeError",
@@ -82,9 +92,13 @@ __all__ = [
     "EntryType",
     "HardState",
     "JointConfig",
+    "LeaderClock",
     "LocalMessageError",
+    "LogClock",
     "MajorityConfig",
+    "MalformedCommandError",
     "MalformedMessageError",
+    "MalformedSnapshotError",
     "MemoryStorage",
     "Message",
     "MessageError",
@@ -103,9 +117,14 @@ __all__ = [
     "RemovedLeader",
     "Role",
     "SafetyViolationError",
+    "SessionLimits",
+    "SessionReply",
+    "SessionStatus",
+    "Sessions",
     "Snapshot",
     "SnapshotUnavailableError",
     "SoftState",
+    "StateMachine",
     "Status",
     "Storage",
     "StorageError",
@@ -124,5 +143,6 @@ __all__ = [
     "decode_message",
     "encode_message",
     "entries_size",
+    "limit_sessions",
     "limit_size",
 ]

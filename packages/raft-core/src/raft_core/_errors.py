@@ -16,6 +16,8 @@ RaftError
 │   └── EntryTooLargeError   ... but not with this entry
 ├── ReadDroppedError         no read index will be given; try again
 ├── ConfChangeError          a change of members that leads to no valid configuration
+├── MalformedCommandError    an entry that a layer above Raft cannot read; it is skipped
+├── MalformedSnapshotError   bytes that hold no state of such a layer
 └── StorageError             what a Storage answers instead of entries
     ├── CompactedError            below the first index: a snapshot holds it
     ├── UnavailableError          above the last index
@@ -135,6 +137,18 @@ class ConfChangeError(RaftError, ValueError):
     """A change of members that leads to no valid configuration. Nothing has changed."""
 
     code = "raft.conf_change"
+
+
+class MalformedCommandError(RaftError, ValueError):
+    """A committed entry holds no command. It changed nothing, on any replica."""
+
+    code = "raft.command_malformed"
+
+
+class MalformedSnapshotError(RaftError, ValueError):
+    """Bytes hold no state of the layer that was to take it over. The state is as it was."""
+
+    code = "raft.snapshot_malformed"
 
 
 class StorageError(RaftError):
