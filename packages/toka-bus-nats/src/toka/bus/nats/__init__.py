@@ -1,1 +1,23 @@
-"""The Toka bus on NATS JetStream."""
+"""Publish and subscribe between processes, on NATS JetStream, in the words of `toka.bus.core`."""
+
+from toka.bus.core import BusClosed, BusError, Gap
+from toka.bus.nats._bus import MAX_BYTES, PATIENCE, NatsBus
+from toka.bus.nats._codec import Publishable
+from toka.bus.nats._errors import BusUnavailable, InvalidName, PublishRefused, UndecodableItem
+from toka.bus.nats._subscription import ACK_WAIT, NatsSubscription
+
+__all__ = [
+    "ACK_WAIT",
+    "MAX_BYTES",
+    "PATIENCE",
+    "BusClosed",
+    "BusError",
+    "BusUnavailable",
+    "Gap",
+    "InvalidName",
+    "NatsBus",
+    "NatsSubscription",
+    "PublishRefused",
+    "Publishable",
+    "UndecodableItem",
+]
