@@ -44,6 +44,17 @@ from raft_core._errors import (
     WrongClusterError,
 )
 from raft_core._layers._client_session import ClientSession
+from raft_core._layers._lease_requests import (
+    LeaseReply,
+    LeaseStatus,
+    acquire_lease,
+    fenced,
+    release_lease,
+    renew_lease,
+    revoke_lease,
+    unfenced,
+)
+from raft_core._layers._leases import Lease, Leases
 from raft_core._layers._log_clock import LeaderClock, LogClock
 from raft_core._layers._machine import Command, StateMachine
 from raft_core._layers._session_requests import OPEN_SESSION, SessionLimits, limit_sessions
@@ -93,6 +104,10 @@ __all__ = [
     "HardState",
     "JointConfig",
     "LeaderClock",
+    "Lease",
+    "LeaseReply",
+    "LeaseStatus",
+    "Leases",
     "LocalMessageError",
     "LogClock",
     "MajorityConfig",
@@ -139,10 +154,16 @@ __all__ = [
     "UsageError",
     "VoteResult",
     "WrongClusterError",
+    "acquire_lease",
     "decode_conf_change",
     "decode_message",
     "encode_message",
     "entries_size",
+    "fenced",
     "limit_sessions",
     "limit_size",
+    "release_lease",
+    "renew_lease",
+    "revoke_lease",
+    "unfenced",
 ]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
+from raft_core._layers._numbers import Count, Number  # noqa: TC001 - msgspec needs them
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
-Number: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class SessionLimits(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

@@ -21,13 +21,12 @@ import msgspec
 
 from raft_core._errors import MalformedSnapshotError
 from raft_core._layers._machine import Command, StateMachine
+from raft_core._layers._numbers import Count, Number  # noqa: TC001 - msgspec needs them
 from raft_core._layers._session_requests import (
     CloseRequest,
     CommandRequest,
-    Count,
     KeepRequest,
     LimitRequest,
-    Number,
     OpenRequest,
     SessionLimits,
     decode,
