@@ -57,6 +57,7 @@ from raft_core._layers._lease_requests import (
 from raft_core._layers._leases import Lease, Leases
 from raft_core._layers._log_clock import LeaderClock, LogClock
 from raft_core._layers._machine import Command, StateMachine
+from raft_core._layers._members import Member, Members
 from raft_core._layers._session_requests import OPEN_SESSION, SessionLimits, limit_sessions
 from raft_core._layers._sessions import SessionReply, Sessions, SessionStatus
 from raft_core._messages import APPEND_THREAD, APPLY_THREAD, Message, MessageType
@@ -114,6 +115,8 @@ __all__ = [
     "MalformedCommandError",
     "MalformedMessageError",
     "MalformedSnapshotError",
+    "Member",
+    "Members",
     "MemoryStorage",
     "Message",
     "MessageError",
