@@ -20,7 +20,7 @@ import pytest
 
 from toka.kernel import StepCompleted, StepFailed
 from toka.runtime import from_store
-from toka.store.core import open_store
+from toka.store.core import Query, open_store
 
 AGENTS = 3
 STEPS = 25
@@ -137,7 +137,7 @@ class Run:
         store = await open_store(f"sqlite:{self.data / 'log.db'}", read_only=True)
         try:
             found: set[str] = set()
-            async for stored in store.read(kinds="step."):
+            async for stored in store.read(where=Query(kinds=("step.",))):
                 body = from_store(stored).event.body
                 if isinstance(body, StepCompleted | StepFailed) and body.intent is not None:
                     name = body.intent.name

@@ -9,7 +9,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from toka.store.core import open_store
+from toka.store.core import Query, open_store
 from workshop.measure import scratch
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ async def _newest_step(folder: Path) -> tuple[int, int]:
     if not path.exists():
         return 0, 0
     async with await open_store(f"sqlite:{path}", read_only=True) as store:
-        newest = await store.read_page(0, 1, kinds="step.", backward=True)
+        newest = await store.read_page(0, 1, where=Query(kinds=("step.",)), backward=True)
         return (newest[0].position, newest[0].time) if newest else (0, 0)
 
 

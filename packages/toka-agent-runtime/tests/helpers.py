@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from toka.kernel import Body, KernelEvent
     from toka.llm_gateway import Model
     from toka.runtime import Runtime
-    from toka.store.core import Expected, NewEvent, Receipt
+    from toka.store.core import Absent, Expected, NewEvent, Receipt
     from toka.tools import Tool
     from toka.types import Budget, Clock, Json, TaskId
 
@@ -69,13 +69,14 @@ class CutStore(MemoryStore):
         *,
         streams: Mapping[str, Expected] | None = None,
         head: int | None = None,
+        absent: Sequence[Absent] = (),
     ) -> Receipt:
         self._check_power()
         self.appends += 1
         if self.appends == self._cut_at and self._moment == "before":
             self._dead = True
         self._check_power()
-        receipt = await super().append(events, streams=streams or {}, head=head)
+        receipt = await super().append(events, streams=streams or {}, head=head, absent=absent)
         if self.appends == self._cut_at:
             self._dead = True
         self._check_power()

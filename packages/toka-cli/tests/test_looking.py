@@ -50,8 +50,10 @@ def test_events_are_one_a_line(toka):
 
 @pytest.mark.usefixtures("data")
 def test_events_are_chosen(toka):
-    kinds = [line.split()[2] for line in toka("events", "--kind", "step.").out.splitlines()]
-    assert kinds == ["step.completed.v1"] * 2
+    for wanted in ("step", "step.", "step.completed", "step.completed.v1"):
+        kinds = [line.split()[2] for line in toka("events", "--kind", wanted).out.splitlines()]
+        assert kinds == ["step.completed.v1"] * 2
+    assert toka("events", "--kind", "ste").out == ""
     assert len(toka("events", "--limit", "3").out.splitlines()) == 3
     assert toka("events", "--after", "3", "--limit", "1").out.split()[0] == "4"
     (run,) = toka("status", "--json").json

@@ -12,6 +12,7 @@ from toka.kernel import TaskStarted
 from toka.llm_gateway import ToolUse
 from toka.llm_gateway.testing import ScriptedModel, reply
 from toka.runtime import from_store
+from toka.store.core import Query
 from toka.store.memory import MemoryStore
 
 from .engine_world import World, badly, reasons, states, task
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from toka.agent_runtime import TaskContext
     from toka.llm_gateway import ModelRequest
     from toka.orchestration import RunResult
-    from toka.store.core import Expected, NewEvent, Receipt
+    from toka.store.core import Absent, Expected, NewEvent, Receipt
 
 pytestmark = pytest.mark.anyio
 
@@ -38,7 +39,7 @@ def world(tmp_path: Path) -> World:
 async def started(world: World) -> list[str]:
     """Return agents and tasks in the order in which their tasks were started."""
     found: list[str] = []
-    async for stored in world.store.read(kinds="task.started."):
+    async for stored in world.store.read(where=Query(kinds=("task.started.",))):
         body = from_store(stored).event.body
         assert isinstance(body, TaskStarted)
         found.append(f"{stored.stream.partition('/')[2]}#{body.task}")
@@ -176,8 +177,9 @@ class SlowToGiveUp(MemoryStore):
         *,
         streams: Mapping[str, Expected] | None = None,
         head: int | None = None,
+        absent: Sequence[Absent] = (),
     ) -> Receipt:
-        receipt = await super().append(events, streams=streams or {}, head=head)
+        receipt = await super().append(events, streams=streams or {}, head=head, absent=absent)
         last = events[-1].stream.rpartition("/")[2], events[-1].kind
         if last == ("b", "agent.failed.v1"):
             self.giving_up.set()

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from toka.agent_runtime import TaskContext
     from toka.orchestration import RunDefinition, RunResult
-    from toka.store.core import EventStore, Expected, NewEvent, Receipt
+    from toka.store.core import Absent, EventStore, Expected, NewEvent, Receipt
 
 pytestmark = pytest.mark.anyio
 
@@ -112,8 +112,9 @@ class NotingStore(MemoryStore):
         *,
         streams: Mapping[str, Expected] | None = None,
         head: int | None = None,
+        absent: Sequence[Absent] = (),
     ) -> Receipt:
-        receipt = await super().append(events, streams=streams or {}, head=head)
+        receipt = await super().append(events, streams=streams or {}, head=head, absent=absent)
         self.ends.append((await self.head()).position)
         return receipt
 
@@ -480,11 +481,12 @@ class FullDisk(MemoryStore):
         *,
         streams: Mapping[str, Expected] | None = None,
         head: int | None = None,
+        absent: Sequence[Absent] = (),
     ) -> Receipt:
         self.left -= 1
         if self.left < 0:
             raise StoreFailed("The disk is full.")
-        return await super().append(events, streams=streams or {}, head=head)
+        return await super().append(events, streams=streams or {}, head=head, absent=absent)
 
 
 @pytest.mark.parametrize("appends", range(2, 30, 3))

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from toka.agent_runtime import TaskContext
     from toka.orchestration import RunDefinition, RunResult
-    from toka.store.core import Expected, NewEvent, Receipt
+    from toka.store.core import Absent, Expected, NewEvent, Receipt
     from toka.types import AgentId
 
 pytestmark = pytest.mark.anyio
@@ -158,6 +158,7 @@ class SlowStore(MemoryStore):
         *,
         streams: Mapping[str, Expected] | None = None,
         head: int | None = None,
+        absent: Sequence[Absent] = (),
     ) -> Receipt:
         # As with a real disk, what was handed over is written whatever becomes of the caller.
         with anyio.CancelScope(shield=True):
@@ -167,7 +168,7 @@ class SlowStore(MemoryStore):
                 self._name = "nobody"
                 with anyio.CancelScope(shield=True):
                     await self._clock.sleep(31 * NANOSECONDS)
-            return await super().append(events, streams=streams or {}, head=head)
+            return await super().append(events, streams=streams or {}, head=head, absent=absent)
         finally:
             self._lock.release()
 

@@ -204,8 +204,8 @@ class _SlowToAnswer(FaultyStore):
         self.held[self.appends + 1] = gate = anyio.Event()
         return gate
 
-    async def append(self, events, *, streams=None, head=None):
-        receipt = await super().append(events, streams=streams, head=head)
+    async def append(self, events, *, streams=None, head=None, absent=()):
+        receipt = await super().append(events, streams=streams, head=head, absent=absent)
         gate = self.held.pop(self.appends, None)
         if gate is not None:
             self.stored.set()

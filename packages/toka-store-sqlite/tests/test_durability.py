@@ -283,6 +283,12 @@ async def test_reading_a_damaged_event_raises_and_names_it(tmp_path):
         report.raise_if_damaged()
 
 
+# The record alone says more than was done.
+COMPACTED_FURTHER = (
+    "UPDATE compaction SET position = 9, digest = (SELECT digest FROM event WHERE position = 9)"
+)
+
+
 @pytest.mark.parametrize(
     ("statement", "found"),
     [
@@ -299,11 +305,32 @@ async def test_reading_a_damaged_event_raises_and_names_it(tmp_path):
         ("UPDATE snapshot SET data = X'00'", 1),
         ("UPDATE snapshot SET position = 3", 1),
         ("DROP INDEX event_stream", 1),
+        ("DELETE FROM tag WHERE position = 42", 2),
+        ("INSERT INTO tag VALUES ('tag', 10)", 1),
+        ("UPDATE span SET newest = 0 WHERE last = 256", 1),
+        ("DELETE FROM span", 1),
+        ("UPDATE payload SET data = x'00'", 1),
+        ("UPDATE payload SET data = x''", 1),
+        ("UPDATE payload SET last = 3", 1),
+        ("DELETE FROM payload", 1),
+        ("INSERT INTO payload VALUES (zeroblob(32), 3, x'00')", 1),
+        ("UPDATE event SET content = zeroblob(32), payload = x'' WHERE position = 20", 1),
+        ("UPDATE event SET content = x'00' WHERE position = 5", 1),
+        ("UPDATE compaction SET position = 4", 1),
+        ("UPDATE compaction SET digest = zeroblob(32)", 1),
+        ("DELETE FROM compaction", 1),
+        (COMPACTED_FURTHER, 1),
     ],
 )
 async def test_verify_finds_what_sqlite_would_not(tmp_path, statement, found):
     path = tmp_path / "run.db"
     await filled(path, 40)
+    async with await SqliteStore.open(str(path)) as store:
+        source = EventSource(1)
+        large = [source.new(payload=bytes(5_000), tags=("tag",)) for _ in range(2)]
+        await store.append([*large, *source.several(300)])
+        await store.save_snapshot(Snapshot("start", 5, b"", b""))
+        await store.compact("start")
     async with await SqliteStore.open(str(path), read_only=True) as store:
         assert (await store.verify()).ok
     async with await SqliteStore.open(str(path)) as store:
@@ -319,7 +346,7 @@ async def test_a_full_disk_fails_the_append_and_all_that_follow(tmp_path):
     path, source = tmp_path / "run.db", EventSource()
     store = await SqliteStore.open(str(path))
     await store.append(source.several(2))
-    await store._do(forbid_growth)
+    await store._writable().do(forbid_growth)
     with pytest.raises(StoreFailed) as caught:
         await store.append([source.new(payload=bytes(100_000))])
     assert caught.value.code == "store.failed"

@@ -23,9 +23,9 @@ from toka.store.core import (
     open_store,
 )
 from toka.store.core.testing import EventSource
-from toka.store.sqlite import SqliteStore, _store
+from toka.store.sqlite import SqliteStore, _writings
 from toka.store.sqlite._files import Files, connect
-from toka.store.sqlite._schema import create_schema
+from toka.store.sqlite._schema import FORMAT, create_schema
 
 pytestmark = pytest.mark.anyio
 
@@ -135,12 +135,12 @@ async def test_a_newer_format_is_refused_and_left_alone(tmp_path):
     path = tmp_path / "run.db"
     await (await SqliteStore.open(str(path))).aclose()
     connection = sqlite3.connect(path)
-    connection.execute("PRAGMA user_version = 2")
+    connection.execute(f"PRAGMA user_version = {FORMAT + 1}")
     connection.close()
     before = path.read_bytes()
     with pytest.raises(NewerFormat) as caught:
         await SqliteStore.open(str(path))
-    assert caught.value.details["found"] == 2
+    assert caught.value.details["found"] == FORMAT + 1
     assert path.read_bytes() == before
 
 
@@ -179,7 +179,7 @@ async def test_the_mode_of_durability_is_set_explicitly(tmp_path, mode, number):
 
     async with await open_store(f"sqlite:{tmp_path}/run.db?synchronous={mode}") as store:
         assert isinstance(store, SqliteStore)
-        await store._do(look)
+        await store._writable().do(look)
     assert seen == [number]
 
 
@@ -264,8 +264,8 @@ async def test_a_cancelled_append_can_be_repeated(tmp_path):
 
 
 async def test_too_much_that_waits_is_refused_and_not_enqueued(tmp_path, monkeypatch):
-    monkeypatch.setattr(_store, "MAX_WAITING", 3)
-    monkeypatch.setattr(_store, "MAX_WAITING_BYTES", 1_000)
+    monkeypatch.setattr(_writings, "MAX_WAITING", 3)
+    monkeypatch.setattr(_writings, "MAX_WAITING_BYTES", 1_000)
     source = EventSource()
     async with await SqliteStore.open(str(tmp_path / "run.db")) as store:
         outcomes = await asyncio.gather(

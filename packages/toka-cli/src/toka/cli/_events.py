@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from toka.store.core import Event, EventStore
+    from toka.store.core import Event, EventStore, Query
     from toka.types import Json, JsonObject
 
 _FIELDS = (
@@ -37,7 +37,9 @@ Examples:
 @data_dir_option
 @url_options
 @click.option("--after", type=click.IntRange(min=0), default=0, help="Begin behind this position.")
-@click.option("--kind", "kinds", multiple=True, help="Only kinds that begin so; repeatable.")
+@click.option(
+    "--kind", "kinds", multiple=True, help="Only this kind, or those below it; repeatable."
+)
 @click.option("--run", default="", help="Only events of this run.")
 @click.option("--limit", type=click.IntRange(min=1), help="Stop after so many.")
 @click.option("--follow", is_flag=True, help="Go on with what is committed from now on.")
@@ -74,11 +76,17 @@ class _Choice:
     def of_store(self, store: EventStore) -> AsyncIterator[Event]:
         if self.follow:
             return store.subscribe(self.after)
-        return store.read(self.after, kinds=self.kinds or "", intent=self.run, limit=self.limit)
+        return store.read(self.after, where=self._where(), limit=self.limit)
 
     def takes(self, event: Event) -> bool:
-        fits = not self.kinds or event.kind.startswith(self.kinds)
-        return fits and (not self.run or event.intent == self.run)
+        return self._where().matches(event)
+
+    def _where(self) -> Query:
+        """Return what to read; `step` and `step.` both ask for all kinds of steps."""
+        from toka.store.core import Query  # noqa: PLC0415 - not for --help
+
+        below = tuple(kind if kind.endswith(".") else f"{kind}." for kind in self.kinds)
+        return Query(kinds=self.kinds + below, intent=self.run)
 
     def as_query(self) -> dict[str, str | list[str]]:
         query: dict[str, str | list[str]] = {

@@ -12,6 +12,7 @@ from toka.orchestration._errors import UnknownRun
 from toka.orchestration._run import AgentResult, ObjectiveResult, RunDefinition, RunResult
 from toka.orchestration._view import Runs
 from toka.runtime import Logged, from_store
+from toka.store.core import Query
 from toka.types import AgentId, EntityId, InvalidValueError, child_agent, root_agent
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ async def find_run(store: EventStore, key: str) -> AgentId | None:
         StoreError: The log cannot be read.
     """
     found: AgentId | None = None
-    async for stored in store.read(kinds="agent.spawned."):
+    async for stored in store.read(where=Query(kinds=("agent.spawned.",))):
         body = from_store(stored).event.body
         if isinstance(body, AgentSpawned) and body.parent is None and _key_of(body.spec) == key:
             found = AgentId(stored.stream)

@@ -14,7 +14,7 @@ import attrs
 from toka.revocation._errors import RevocationUnavailable
 from toka.revocation._log import MARK_BYTES, Entry
 from toka.revocation._revocation import Kind, Revocation
-from toka.store.core import NewEvent, StoreError
+from toka.store.core import NewEvent, Query, StoreError
 from toka.types import NANOSECONDS, CanonicalEncodingError, Codec, EventId, ulid
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from toka.store.core import Event, EventStore
 
 EVENT_KIND: Final = "capability.revoked.v1"
+
+_REVOCATIONS: Final = Query(kinds=(EVENT_KIND,))
 STREAM: Final = "revocations"
 _PAGE: Final = 1_000
 _ENTROPY_BYTES: Final = 10
@@ -86,7 +88,7 @@ class EventLog:
             RevocationUnavailable: The store failed, or an event is malformed.
         """
         try:
-            events = await self._store.read_page(after, _PAGE, kinds=EVENT_KIND)
+            events = await self._store.read_page(after, _PAGE, where=_REVOCATIONS)
             return [_entry(event) for event in events]
         except (StoreError, CanonicalEncodingError) as error:
             raise _unavailable(error) from error

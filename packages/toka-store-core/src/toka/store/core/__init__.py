@@ -7,6 +7,7 @@
 from toka.store.core._check import check_event
 from toka.store.core._errors import (
     AppendRefused,
+    ConditionFailed,
     Damaged,
     DuplicateEvent,
     ForeignFile,
@@ -26,12 +27,14 @@ from toka.store.core._errors import (
     UnknownEvent,
     UnknownParent,
     UnknownScheme,
+    UnknownSnapshot,
     Unsupported,
     WrongHead,
     WrongVersion,
 )
 from toka.store.core._event import (
     EMPTY,
+    NO_PAYLOAD,
     ORIGIN,
     Event,
     Head,
@@ -51,10 +54,11 @@ from toka.store.core._limits import (
     MAX_TAGS,
     MAX_TEXT_CHARACTERS,
     MAX_TIME,
+    SHARED_FROM_BYTES,
 )
 from toka.store.core._location import split_location
 from toka.store.core._open import Backend, open_store
-from toka.store.core._protocol import Capabilities, EventStore, StoreStats
+from toka.store.core._protocol import Capabilities, Compaction, EventStore, StoreStats
 from toka.store.core._query import EVERYTHING, Absent, Query
 from toka.store.core._snapshot import Snapshot, check_snapshot, snapshot_checksum
 from toka.store.core._verify import ChainCheck, Problem, VerifyReport
@@ -70,12 +74,16 @@ __all__ = [
     "MAX_TEXT_CHARACTERS",
     "MAX_TIME",
     "NONE",
+    "NO_PAYLOAD",
     "ORIGIN",
+    "SHARED_FROM_BYTES",
     "Absent",
     "AppendRefused",
     "Backend",
     "Capabilities",
     "ChainCheck",
+    "Compaction",
+    "ConditionFailed",
     "Damaged",
     "DuplicateEvent",
     "Event",
@@ -106,6 +114,7 @@ __all__ = [
     "UnknownEvent",
     "UnknownParent",
     "UnknownScheme",
+    "UnknownSnapshot",
     "Unsupported",
     "VerifyReport",
     "WrongHead",

@@ -6,6 +6,7 @@
     │   ├── PayloadTooLarge
     │   ├── WrongVersion         a stream is not at the version that was expected
     │   ├── WrongHead            the log is not at the position that was expected: another writer
+    │   ├── ConditionFailed      an event is there that the append demands to be absent
     │   ├── UnknownParent
     │   └── DuplicateEvent       the identifier is taken by another event, or only partly there
     ├── OpenRefused              nothing was opened and nothing was written
@@ -16,6 +17,7 @@
     │   └── NewerFormat          written by a later release
     ├── UnknownEvent
     ├── InvalidSnapshot
+    ├── UnknownSnapshot
     ├── StoreClosed
     ├── ReadOnlyStore
     ├── StoreBusy                too much waits to be written; nothing was enqueued
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from toka.store.core._expected import Expected
+    from toka.store.core._query import Absent, Query
     from toka.types import Json
 
 
@@ -95,6 +98,30 @@ class WrongHead(AppendRefused):
             f"The log ends at position {actual}; expected was {expected}.",
             hint="Another writer appended; read its events before going on.",
             details={"expected": expected, "actual": actual},
+        )
+
+
+class ConditionFailed(AppendRefused):
+    """An event is in the log that the append demands to be absent: more came in since it read."""
+
+    default_code = "store.condition_failed"
+
+    def __init__(self, demand: Absent, position: int) -> None:
+        """Say what was demanded, and what is in its way.
+
+        Args:
+            demand: Of the append.
+            position: Of the first event that is selected.
+        """
+        super().__init__(
+            f"The event at position {position} is one that the append demands not to come after"
+            f" position {demand.after}.",
+            hint="Read what the decision depends on again, decide again, append again.",
+            details={
+                "query": _facts(demand.query),
+                "after": demand.after,
+                "position": position,
+            },
         )
 
 
@@ -232,6 +259,19 @@ class InvalidSnapshot(StoreError, ValueError):
     default_code = "store.invalid_snapshot"
 
 
+class UnknownSnapshot(StoreError, LookupError):
+    """There is no snapshot of this name, so there is nothing that it could cover."""
+
+    default_code = "store.unknown_snapshot"
+
+    def __init__(self, name: str, location: str) -> None:
+        super().__init__(
+            f"{location} keeps no snapshot {name!r}.",
+            hint="Save a snapshot first; its events can be compacted then.",
+            details={"name": name, "location": location},
+        )
+
+
 class StoreClosed(StoreError):
     """The store was closed."""
 
@@ -319,6 +359,16 @@ class Unsupported(StoreError):
     """The backend declares in its capabilities that it cannot do this."""
 
     default_code = "store.unsupported"
+
+
+def _facts(query: Query) -> Json:
+    return {
+        "kinds": list(query.kinds),
+        "tags": list(query.tags),
+        "intent": query.intent,
+        "since": query.since,
+        "until": query.until,
+    }
 
 
 def _integer(fact: Json) -> int | None:

@@ -30,6 +30,9 @@ FRAME: Final = "toka.event.1"
 ORIGIN: Final = bytes(DIGEST_SIZE)
 """What stands for the digest of the header before the first."""
 
+NO_PAYLOAD: Final = blake3(b"").digest()
+"""The digest of a payload of no bytes."""
+
 _encode: Final = msgspec.msgpack.Encoder().encode
 
 
@@ -85,8 +88,23 @@ class Event:
     digest: bytes = attrs.field(repr=bytes.hex)
     """Of this event's header."""
 
+    @property
+    def compacted(self) -> bool:
+        """Say whether the payload was dropped, which its digest outlives."""
+        return not self.payload and self.payload_digest != NO_PAYLOAD
+
+    def repeats(self, event: NewEvent) -> bool:
+        """Say whether an append of `event` stored this; a dropped payload is known by its digest.
+
+        Only the store's own fields are left out of the comparison.
+        """
+        if not self.compacted:
+            return self.new() == event
+        kept = attrs.evolve(event, payload=b"")
+        return self.new() == kept and payload_digest(event.payload) == self.payload_digest
+
     def new(self) -> NewEvent:
-        """Return the event as it was given to `append`."""
+        """Return the event as it was given to `append`, without the payload if it was dropped."""
         return NewEvent(
             self.id,
             self.stream,

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
+from toka.store.core._query import EVERYTHING, Query
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
     from pathlib import Path
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from toka.store.core._event import Event, Head, NewEvent, Receipt
     from toka.store.core._expected import Expected
+    from toka.store.core._query import Absent
     from toka.store.core._snapshot import Snapshot
     from toka.store.core._verify import VerifyReport
     from toka.types import EventId
@@ -30,6 +33,25 @@ class Capabilities:
     durable: bool
     """An acknowledged event is there after a crash and a new `open`."""
     backup: bool
+    """`backup` writes a copy that opens as a store."""
+    compaction: bool
+    """`compact` drops payloads."""
+    shared_payloads: bool
+    """Equal payloads of 4 KiB and more are stored once."""
+
+
+@attrs.frozen
+class Compaction:
+    """What `compact` did."""
+
+    position: int
+    """Up to here all payloads are dropped, by this call or by earlier ones."""
+    digest: bytes = attrs.field(repr=bytes.hex)
+    """Of the event there: with the position, what proves the log up to it."""
+    events: int
+    """Events whose payload this call dropped."""
+    dropped_bytes: int
+    """What their payloads had together, each counted as often as it was appended."""
 
 
 @attrs.frozen
@@ -39,13 +61,22 @@ class StoreStats:
     location: str
     events: int
     stored_bytes: int
-    """In memory, or in the files of the store."""
+    """In memory, or in the files of the store; free and not yet merged bytes included."""
     appended: int
     """Events appended since the store was opened."""
     commits: int
     """Transactions since the store was opened; `appended / commits` share one fsync."""
     waiting: int
     """Appends that wait to be written now."""
+    free_bytes: int = 0
+    """Of the stored ones: given free by compaction, and used again before the files grow."""
+    unmerged_bytes: int = 0
+    """Of the stored ones: in a log before the main file, where the backend has one. A reader that
+    stays long in one place lets it grow."""
+    shared_payloads: int = 0
+    """Payloads that are stored once for all events that have them."""
+    compacted: int = 0
+    """The position up to which payloads were dropped."""
 
 
 class EventStore(Protocol):
@@ -67,6 +98,7 @@ class EventStore(Protocol):
         *,
         streams: Mapping[str, Expected] = ...,
         head: int | None = None,
+        absent: Sequence[Absent] = (),
     ) -> Receipt:
         """Store events, all or none, and return when they are as durable as the store is.
 
@@ -80,12 +112,15 @@ class EventStore(Protocol):
             streams: What to expect of streams, those of `events` or others.
             head: The exact position of the log's last event before this append. It fences a second
                 writer.
+            absent: What must not be in the log: no event of any of these queries after its
+                position (the append condition of a dynamic consistency boundary).
 
         Raises:
             InvalidEvent: A field breaks a rule, or there is no event.
             PayloadTooLarge: A payload exceeds the limit.
             WrongVersion: A stream is not as expected.
             WrongHead: The log does not end at `head`.
+            ConditionFailed: An event is there that is to be absent.
             UnknownParent: A parent is not in the log.
             DuplicateEvent: An identifier is taken and this is no repetition of a whole append.
             StoreBusy: Too much waits to be written.
@@ -101,8 +136,7 @@ class EventStore(Protocol):
         after: int = 0,
         *,
         limit: int | None = None,
-        kinds: str | tuple[str, ...] = "",
-        intent: str = "",
+        where: Query = EVERYTHING,
         backward: bool = False,
     ) -> AsyncGenerator[Event, None]:
         """Iterate over the log as it is when each page is read.
@@ -111,8 +145,7 @@ class EventStore(Protocol):
             after: A position; reading begins with the next one in the direction of reading. 0 is
                 the start, or for `backward` the end.
             limit: The most events to return.
-            kinds: A prefix of the kind, or several of which one must fit.
-            intent: If not empty, only events of this intent.
+            where: Selects the events.
             backward: From high positions to low.
 
         Raises:
@@ -127,8 +160,7 @@ class EventStore(Protocol):
         after: int,
         limit: int,
         *,
-        kinds: str | tuple[str, ...] = "",
-        intent: str = "",
+        where: Query = EVERYTHING,
         backward: bool = False,
     ) -> list[Event]:
         """Return what `read` yields first, as a list; fewer than `limit` only at the end.
@@ -249,6 +281,27 @@ class EventStore(Protocol):
         Raises:
             StoreClosed: The store was closed.
             StoreFailed: Input failed.
+        """
+        ...
+
+    async def compact(self, snapshot: str) -> Compaction:
+        """Drop the payloads of all events that every kept snapshot of a name covers.
+
+        Those are the events up to the position of the oldest kept one. Their headers stay, so
+        identity, receipts, versions, causes and the chain stay provable; they read with an empty
+        payload and are `compacted`. It goes on beside appends and reads. After a crash in its
+        middle fewer payloads are dropped, and the same call drops the rest.
+
+        Args:
+            snapshot: The name.
+
+        Raises:
+            UnknownSnapshot: None of this name is kept.
+            Unsupported: The backend declares no compaction.
+            ReadOnlyStore: The store is open for reading.
+            StoreClosed: The store was closed.
+            Damaged: No kept snapshot of the name, or an event before it, is what was written.
+            StoreFailed: Input or output failed, now or before.
         """
         ...
 

@@ -28,6 +28,15 @@ class Query:
     until: int | None = None
     """Before this time."""
 
+    def __attrs_post_init__(self) -> None:
+        """Refuse a text where several belong, for its characters would be taken for them.
+
+        Raises:
+            TypeError: The kinds or the tags are one text.
+        """
+        if isinstance(self.kinds, str) or isinstance(self.tags, str):
+            raise TypeError("A query's kinds and tags are tuples of texts, not one text.")
+
     def matches(self, event: Event | NewEvent) -> bool:
         """Say whether an event is selected."""
         return (

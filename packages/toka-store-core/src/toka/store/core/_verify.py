@@ -7,7 +7,14 @@ from typing import Final
 import attrs
 
 from toka.store.core._errors import Damaged
-from toka.store.core._event import EMPTY, Event, Head, header_digest, payload_digest
+from toka.store.core._event import (
+    EMPTY,
+    NO_PAYLOAD,
+    Event,
+    Head,
+    header_digest,
+    payload_digest,
+)
 
 MAX_PROBLEMS: Final = 100
 """Problems that a report lists; further ones are only counted."""
@@ -61,13 +68,16 @@ class ChainCheck:
     problem and not a problem of every event after it.
     """
 
-    def __init__(self, location: str, start: Head = EMPTY) -> None:
+    def __init__(self, location: str, start: Head = EMPTY, compacted: int = 0) -> None:
         """Begin a walk.
 
         Args:
             location: Of the store, for the report.
             start: The head after which the walk begins; versions are then checked only to rise.
+            compacted: The position up to which payloads were dropped.
         """
+        self.compacted = compacted
+        """The position up to which payloads were dropped; may rise while the walk goes on."""
         self._location = location
         self._head = start
         self._from_origin = start.position == 0
@@ -104,11 +114,18 @@ class ChainCheck:
         known = self._versions.get(event.stream, 0 if self._from_origin else None)
         if known is not None and event.version != known + 1:
             faults.append(f"version {event.version} of its stream follows version {known}")
-        if event.payload_digest != payload_digest(event.payload):
+        if event.compacted != self._must_be_compacted(event):
+            faults.append(
+                "the payload is missing" if event.compacted else "the payload was to be dropped"
+            )
+        elif not event.compacted and event.payload_digest != payload_digest(event.payload):
             faults.append("the payload does not have its digest")
         if event.digest != _digest_of(event):
             faults.append("the header or the payload is not what was written")
         return faults
+
+    def _must_be_compacted(self, event: Event) -> bool:
+        return event.position <= self.compacted and event.payload_digest != NO_PAYLOAD
 
     def problem(self, position: int | None, what: str) -> None:
         """Note a problem that the backend found."""

@@ -13,6 +13,8 @@ import attrs
 import msgspec
 
 from toka.store.core import (
+    SHARED_FROM_BYTES,
+    ConditionFailed,
     Head,
     Receipt,
     UnknownParent,
@@ -23,13 +25,14 @@ from toka.store.core import (
     pack_id,
     payload_digest,
 )
+from toka.store.sqlite._schema import SPAN, SUM_UP
 
 if TYPE_CHECKING:
     import asyncio
     import sqlite3
     from collections.abc import Mapping, Sequence
 
-    from toka.store.core import Expected, NewEvent
+    from toka.store.core import Absent, Expected, NewEvent
     from toka.store.sqlite._reader import Reader
     from toka.store.sqlite._rows import Row
 
@@ -37,8 +40,16 @@ _CACHED: Final = 50_000
 """Entries of a cache, which is emptied when it has more."""
 
 _INSERT_TEXT: Final = "INSERT INTO text (id, value) VALUES (?, ?)"
-_INSERT_EVENT: Final = "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT_EVENT: Final = "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _INSERT_CAUSE: Final = "INSERT INTO cause (parent, child) VALUES (?, ?)"
+_INSERT_TAG: Final = "INSERT OR IGNORE INTO tag (value, position) VALUES (?, ?)"
+
+# Writing the same bytes again touches no page; where the stored ones were damaged, the new event,
+# whose payload is at hand, must not depend on them.
+_INSERT_PAYLOAD: Final = (
+    "INSERT INTO payload (digest, last, data) VALUES (?, ?, ?)"
+    " ON CONFLICT (digest) DO UPDATE SET last = excluded.last, data = excluded.data"
+)
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 
@@ -51,6 +62,7 @@ class Append:
     ids: list[bytes]
     streams: Mapping[str, Expected]
     head: int | None
+    absent: Sequence[Absent]
     size: int
     """Bytes of payload."""
     future: asyncio.Future[Receipt]
@@ -98,11 +110,15 @@ class Draft:
         self._numbers = _Numbers(self._reader)
         self._versions: dict[str, int] = {}
         self._positions: dict[bytes, int] = {}
+        self._summed = self._reader.summed()
         self._begin()
 
     def _begin(self) -> None:
         self._rows: list[Row] = []
         self._edges: list[tuple[int, int]] = []
+        self._tags: list[tuple[str, int]] = []
+        self._payloads: list[tuple[bytes, int, bytes]] = []
+        self._events: list[NewEvent] = []
 
     @property
     def head(self) -> Head:
@@ -120,6 +136,7 @@ class Draft:
         Raises:
             WrongHead: The log does not end where the append expects.
             WrongVersion: A stream is not as expected.
+            ConditionFailed: An event is there that is to be absent.
             UnknownParent: A parent is not in the log.
             sqlite3.Error: The database cannot be asked; the draft must be reset.
         """
@@ -129,10 +146,27 @@ class Draft:
             version = self._version(stream)
             if not meets(expected, version):
                 raise WrongVersion(stream, expected, version)
+        for demand in append.absent:
+            found = self._find(demand)
+            if found is not None:
+                raise ConditionFailed(demand, found)
         causes = self._causes(append) if any(event.parents for event in append.events) else {}
         first = self._position + 1
         self._draft(append, causes)
         return Receipt(first, self._position, self._digest)
+
+    def _find(self, demand: Absent) -> int | None:
+        """Return the first event of a query, stored or drafted, after a position."""
+        query, after = demand.query, demand.after
+        committed = self._position - len(self._rows)
+        if after < committed:
+            stored = self._reader.first(query, after)
+            if stored is not None:
+                return stored
+        for position, event in enumerate(self._events, committed + 1):
+            if position > after and query.matches(event):
+                return position
+        return None
 
     def _causes(self, append: Append) -> dict[int, bytes]:
         """Return the packed parents by index of the event, and draft the edges."""
@@ -164,9 +198,14 @@ class Draft:
             stream, identifier = event.stream, append.ids[index]
             version = versions.get(stream)
             version = 1 + (self._version(stream) if version is None else version)
-            previous = header_digest(
-                event, position, version, previous, payload_digest(event.payload)
-            )
+            payload, content = event.payload, None
+            hashed = payload_digest(payload)
+            if len(payload) >= SHARED_FROM_BYTES:
+                self._payloads.append((hashed, position, payload))
+                payload, content = b"", hashed
+            if event.tags:
+                self._tags += [(tag, position) for tag in event.tags]
+            previous = header_digest(event, position, version, previous, hashed)
             self._rows.append(
                 (
                     position,
@@ -181,12 +220,14 @@ class Draft:
                     causes.get(index),
                     _encode(event.tags) if event.tags else None,
                     previous,
-                    event.payload,
+                    payload,
+                    content,
                 )
             )
             versions[stream] = version
             positions[identifier] = position
         self._position, self._digest = position, previous
+        self._events += append.events
 
     def _version(self, stream: str) -> int:
         version = self._versions.get(stream)
@@ -208,7 +249,15 @@ class Draft:
         connection.executemany(_INSERT_EVENT, self._rows)
         if self._edges:
             connection.executemany(_INSERT_CAUSE, self._edges)
+        if self._tags:
+            connection.executemany(_INSERT_TAG, self._tags)
+        if self._payloads:
+            connection.executemany(_INSERT_PAYLOAD, self._payloads)
+        summed = self._position - self._position % SPAN
+        if summed > self._summed:
+            connection.execute(SUM_UP, (self._summed, summed))
         connection.execute("COMMIT")
+        self._summed = summed
         self._begin()
         self._numbers.written()
         self._trim()

@@ -24,12 +24,14 @@ import attrs
 
 from toka.store.core import Damaged, ForeignFile, Head, NewerFormat, OpenRefused
 from toka.store.sqlite._headfile import read_head
+from toka.store.sqlite._migration import migrate
 from toka.store.sqlite._reader import Reader
 from toka.store.sqlite._schema import (
     APPLICATION_ID,
     FORMAT,
     OLDEST_SQLITE,
     create_schema,
+    format_of,
     has_schema,
 )
 
@@ -75,7 +77,14 @@ class Files:
 
     def stored_bytes(self) -> int:
         """Return what the database and its write-ahead log take."""
-        return sum(path.stat().st_size for path in (self.database, self.wal) if path.exists())
+        return self.database.stat().st_size + self.unmerged_bytes()
+
+    def unmerged_bytes(self) -> int:
+        """Return what the write-ahead log takes."""
+        try:
+            return self.wal.stat().st_size
+        except FileNotFoundError:
+            return 0
 
 
 def identify(files: Files) -> bool:
@@ -171,28 +180,82 @@ def inspect(files: Files, *, accept_loss: bool = False) -> Head:
         accept_loss: Take the log for whole even if it is shorter than what was acknowledged.
 
     Raises:
+        NewerFormat: It is of a later release.
+        OpenRefused: It is of an earlier one, and was not brought to this format yet.
         Damaged: Something is not as it was written.
         sqlite3.Error: The database cannot be read.
         OSError: A file cannot be read.
     """
-    location = files.location
     # Before the database, for a writer commits there first: the record read now cannot lead it.
     recorded = recorded_head(files)
     connection, _ = connect_to_read(files)
     with closing(connection):
-        if files.database.stat().st_size <= QUICK_CHECK_BYTES:
-            finding = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if finding != "ok":
-                raise Damaged(location, f"SQLite finds: {finding}")
-        if not has_schema(connection):
-            raise Damaged(location, "its tables are not those of a store")
-        reader = Reader(connection, location)
-        head = reader.head()
-        if not accept_loss:
-            check_recorded(reader, location, head, recorded)
-        for _ in reader.chain(max(0, head.position - TAIL), TAIL):
-            pass
+        _check_format(format_of(connection), files.location)
+        head = _check_database(connection, files, None if accept_loss else (recorded,))
+        _check_tail(Reader(connection, files.location), head)
         return head
+
+
+def _check_database(
+    connection: sqlite3.Connection,
+    files: Files,
+    record: tuple[Head | None] | None,
+    number: int = FORMAT,
+) -> Head:
+    """Check what all formats have; `record` is the head from the second place, or no matter."""
+    location = files.location
+    if files.database.stat().st_size <= QUICK_CHECK_BYTES:
+        finding = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if finding != "ok":
+            raise Damaged(location, f"SQLite finds: {finding}")
+    if not has_schema(connection, number):
+        raise Damaged(location, "its tables are not those of a store")
+    reader = Reader(connection, location)
+    head = reader.head()
+    if record is not None:
+        check_recorded(reader, location, head, record[0])
+    return head
+
+
+def _check_tail(reader: Reader, head: Head) -> None:
+    reader.compacted()
+    for _ in reader.chain(max(0, head.position - TAIL), TAIL):
+        pass
+
+
+def _check_format(found: int, location: str) -> None:
+    if found > FORMAT:
+        raise NewerFormat(location, found, FORMAT)
+    if found < FORMAT:
+        raise OpenRefused(
+            f"{location} has format {found}, which this release reads only after bringing it to"
+            f" format {FORMAT}.",
+            code="store.older_format",
+            hint="Open it once for writing; what is in the log stays as it is.",
+            details={"location": location, "found": found, "known": FORMAT},
+        )
+
+
+def migrate_file(files: Files, *, accept_loss: bool) -> None:
+    """Bring a store of an older format to this one; the caller holds the lock.
+
+    Raises:
+        Damaged: It is not sound, and was left as it was.
+        sqlite3.Error: Input or output failed.
+        OSError: Input or output failed.
+    """
+    recorded = recorded_head(files)
+    reading, _ = connect_to_read(files)
+    with closing(reading):
+        found = format_of(reading)
+        if not 0 < found < FORMAT:
+            return
+        # Before anything can be written: also SQLite's own recovery is.
+        head = _check_database(reading, files, None if accept_loss else (recorded,), found)
+    with closing(connect(files.database)) as connection:
+        connection.execute("PRAGMA synchronous = FULL")
+        reader = Reader(connection, files.location)
+        migrate(connection, found, files.location, lambda: _check_tail(reader, head))
 
 
 def recorded_head(files: Files) -> Head | None:

@@ -6,7 +6,13 @@ import os
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from toka.store.core import StoreMissing
-from toka.store.sqlite._files import connect, create, identify, inspect
+from toka.store.sqlite._files import (
+    connect,
+    create,
+    identify,
+    inspect,
+    migrate_file,
+)
 from toka.store.sqlite._headfile import HeadFile
 from toka.store.sqlite._lock import WriterLock
 from toka.store.sqlite._writer import Writer
@@ -53,6 +59,7 @@ def open_writer(
         # Asked again, for another process may have made it before we had the lock.
         if not identify(files):
             create(files)
+        migrate_file(files, accept_loss=accept_loss)
         head = inspect(files, accept_loss=accept_loss)
         connection = connect(files.database)
         _set_up(connection, files, synchronous)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import sys
 from typing import TYPE_CHECKING, Final
 
 from toka.store.core import (
@@ -15,16 +13,19 @@ from toka.store.core import (
     Head,
     Snapshot,
     UnknownEvent,
+    UnknownSnapshot,
     closure,
     pack_id,
     snapshot_checksum,
 )
 from toka.store.sqlite._rows import DIGEST, RowDecoder
+from toka.store.sqlite._selection import Selection
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Iterator, Sequence
 
+    from toka.store.core import Query
     from toka.store.sqlite._rows import Row
     from toka.types import EventId
 
@@ -35,22 +36,25 @@ PAGE_BYTES: Final = 4 * 1024 * 1024
 
 _HIGHEST: Final = 2**63 - 1
 
-_CHAIN: Final = (
-    "SELECT position, id, stream, version, kind, time, intent, actor, token, parents, tags,"
-    " digest, payload FROM event WHERE position > ? ORDER BY position LIMIT ?"
+# The record says what it must only where the event it names is the one that is there.
+_COMPACTED: Final = (
+    "SELECT compaction.position FROM compaction JOIN event AS mark"
+    " ON mark.position = compaction.position AND mark.digest = compaction.digest"
 )
+_COLUMNS: Final = (
+    " position, id, stream, version, kind, time, intent, actor, token, parents, tags, digest,"  # noqa: S608 - constants
+    " CASE WHEN content IS NULL THEN payload"
+    f" WHEN position <= ({_COMPACTED}) THEN x''"
+    " ELSE (SELECT nullif(data, x'') FROM payload AS shared WHERE shared.digest = event.content)"
+    " END, content FROM event"
+)
+_CHAIN: Final = f"SELECT{_COLUMNS} WHERE position > ? ORDER BY position LIMIT ?"
 
 # Where the rows of an answer are not neighbours, each brings the digest that its header links to.
 _LINKED: Final = (
-    "SELECT (SELECT digest FROM event AS earlier WHERE earlier.position = event.position - 1),"
-    " position, id, stream, version, kind, time, intent, actor, token, parents, tags,"
-    " digest, payload FROM event"
+    "SELECT (SELECT digest FROM event AS earlier WHERE earlier.position = event.position - 1),"  # noqa: S608 - constants
+    + _COLUMNS
 )
-_FITS: Final = (
-    " AND (?2 IS NULL OR kind IN (SELECT value FROM json_each(?2))) AND (?3 IS NULL OR intent = ?3)"
-)
-_FORWARD: Final = _LINKED + " WHERE position > ?1" + _FITS + " ORDER BY position LIMIT ?4"
-_BACKWARD: Final = _LINKED + " WHERE position < ?1" + _FITS + " ORDER BY position DESC LIMIT ?4"
 _STREAM: Final = _LINKED + " WHERE stream = ? AND version > ? ORDER BY version LIMIT ?"
 _STREAM_BACKWARD: Final = (
     _LINKED + " WHERE stream = ? AND version < ? ORDER BY version DESC LIMIT ?"
@@ -110,41 +114,18 @@ class Reader:
         """Return rows after a position as they stand, for `verify`."""
         return self.connection.execute(_CHAIN, (after, limit)).fetchall()
 
-    def filtered(
-        self,
-        after: int,
-        limit: int,
-        kinds: tuple[str, ...],
-        intent: str,
-        *,
-        backward: bool,
-        budget: int | None = None,
+    def selected(
+        self, query: Query, after: int, limit: int, *, backward: bool, budget: int | None = None
     ) -> list[Event]:
-        """Return the events beyond a position whose kind has one of the prefixes.
+        """Return the events of a query beyond a position."""
+        found = Selection(self.connection, query).positions(after, limit, backward=backward)
+        events = (self.at(position) for position in found)
+        return list(events if budget is None else _within(events, budget))
 
-        SQLite walks the log and compares two numbers in each row: a million events take some
-        tenths of a second, and the thread of another reader is not held up.
-        """
-        numbers = None if kinds == ("",) else json.dumps(self._numbers(kinds))
-        served = self.text_number(intent) if intent else None
-        if intent and served is None:
-            return []
-        start = after or _HIGHEST if backward else after
-        query = _BACKWARD if backward else _FORWARD
-        linked = self._linked(query, (start, numbers, served, limit))
-        return list(linked if budget is None else _within(linked, budget))
-
-    def _numbers(self, prefixes: tuple[str, ...]) -> list[int]:
-        """Return the numbers of the texts that begin with one of the prefixes."""
-        numbers: list[int] = []
-        for prefix in prefixes:
-            # SQLite orders text by code point, so these are the texts between two others.
-            rows = self.connection.execute(
-                "SELECT id FROM text WHERE value >= ? AND value < ?",
-                (prefix, prefix + chr(sys.maxunicode)),
-            )
-            numbers += [number for (number,) in rows]
-        return numbers
+    def first(self, query: Query, after: int) -> int | None:
+        """Return the position of the first event of a query after a position, or None."""
+        found = Selection(self.connection, query).positions(after, 1, backward=False)
+        return found[0] if found else None
 
     def stream(
         self, stream: str, after: int, limit: int, *, backward: bool, budget: int
@@ -216,6 +197,87 @@ class Reader:
         """Return the number of edges to events up to a position."""
         row = self.connection.execute("SELECT count(*) FROM cause WHERE child <= ?", (end,))
         return int(row.fetchone()[0])
+
+    def tags_of(self, position: int, tags: Iterable[str]) -> int:
+        """Return how many of the tags are indexed for an event."""
+        found = 0
+        for tag in tags:
+            found += self.connection.execute(
+                "SELECT count(*) FROM tag WHERE value = ? AND position = ?", (tag, position)
+            ).fetchone()[0]
+        return found
+
+    def tag_count(self, end: int) -> int:
+        """Return the number of indexed tags of events up to a position."""
+        row = self.connection.execute("SELECT count(*) FROM tag WHERE position <= ?", (end,))
+        return int(row.fetchone()[0])
+
+    def span(self, last: int) -> tuple[int, int] | None:
+        """Return the oldest and the newest time of the span that ends at a position."""
+        row: tuple[int, int] | None = self.connection.execute(
+            "SELECT oldest, newest FROM span WHERE last = ?", (last,)
+        ).fetchone()
+        return row
+
+    def summed(self) -> int:
+        """Return the position up to which times are summed up."""
+        row = self.connection.execute("SELECT max(last) FROM span").fetchone()
+        return row[0] or 0
+
+    def last_use(self, content: bytes) -> int:
+        """Return the position of the last event that has a shared payload; 0 if it is not there."""
+        row = self.connection.execute(
+            "SELECT last FROM payload WHERE digest = ?", (content,)
+        ).fetchone()
+        return 0 if row is None else row[0]
+
+    def shared_payloads(self) -> int:
+        """Return how many payloads are stored once for all events that have them."""
+        return int(self.connection.execute("SELECT count(*) FROM payload").fetchone()[0])
+
+    def has_idle_payload(self) -> bool:
+        """Say whether a shared payload is named by no event that it claims.
+
+        Some may be left behind by a compaction that did not end.
+        """
+        row = self.connection.execute(
+            "SELECT 1 FROM payload LEFT JOIN event ON event.position = payload.last"
+            " WHERE event.content IS NOT payload.digest LIMIT 1"
+        ).fetchone()
+        return row is not None
+
+    def free_bytes(self) -> int:
+        """Return what the file has of pages that are in no use."""
+        (pages,) = self.connection.execute("PRAGMA freelist_count").fetchone()
+        (size,) = self.connection.execute("PRAGMA page_size").fetchone()
+        return int(pages * size)
+
+    def compacted(self) -> Head:
+        """Return up to where payloads were dropped.
+
+        Raises:
+            Damaged: The event on record is not the one that is there.
+        """
+        row = self.connection.execute("SELECT position, digest FROM compaction").fetchone()
+        if row is None:
+            return EMPTY
+        if self.digest_at(row[0]) != row[1]:
+            raise Damaged(self._location, "the record of compaction names an event not there")
+        return Head(*row)
+
+    def covered(self, name: str) -> int:
+        """Return the position of the oldest kept snapshot of a name.
+
+        Raises:
+            UnknownSnapshot: None is kept.
+            Damaged: None that is kept is what was saved.
+        """
+        kept = list(self.snapshots(name))
+        if not kept:
+            raise UnknownSnapshot(name, self._location)
+        if not any(snapshot_checksum(each) == checksum for each, checksum in kept):
+            raise Damaged(self._location, f"no snapshot {name!r} is what was saved")
+        return min(each.position for each, _ in kept)
 
     def integrity(self) -> list[str]:
         """Return what SQLite finds wrong with the file, indexes included."""

@@ -27,13 +27,30 @@ if TYPE_CHECKING:
     from toka.types import EventId
 
 Row: TypeAlias = tuple[
-    int, bytes, int, int, int, int, int, int, int, bytes | None, bytes | None, bytes, bytes
+    int,
+    bytes,
+    int,
+    int,
+    int,
+    int,
+    int,
+    int,
+    int,
+    bytes | None,
+    bytes | None,
+    bytes,
+    bytes | None,
+    bytes | None,
 ]
-"""Position, id, stream, version, kind, time, intent, actor, token, parents, tags, digest, payload;
-the parents packed, the tags as a MessagePack array, texts by number."""
+"""Position, id, stream, version, kind, time, intent, actor, token, parents, tags, digest, payload,
+content; the parents packed, the tags as a MessagePack array, texts by number. The content is the
+payload's digest where the payload lies elsewhere or was dropped."""
 
 DIGEST: Final = 11
 """The index of the digest in a row."""
+
+CONTENT: Final = 13
+"""The index of the digest of a payload that lies elsewhere."""
 
 _TEXTS_KEPT: Final = 100_000
 _NAMES_KEPT: Final = 10_000
@@ -120,7 +137,10 @@ class RowDecoder:
             tags,
             digest,
             payload,
+            content,
         ) = row
+        if payload is None:
+            raise Damaged(self._location, "its payload is missing", position=position)
         texts = self._texts
         try:
             return make_event(
@@ -136,7 +156,7 @@ class RowDecoder:
                 _tags.decode(tags) if tags else (),
                 position,
                 version,
-                payload_digest(payload),
+                payload_digest(payload) if payload or content is None else content,
                 previous,
                 digest,
             )

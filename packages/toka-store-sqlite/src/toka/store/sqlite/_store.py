@@ -9,44 +9,43 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from toka.store.core import (
-    EMPTY,
+    EVERYTHING,
     Capabilities,
+    Compaction,
     Head,
-    InvalidEvent,
     OpenRefused,
     ReadOnlyStore,
-    StoreBusy,
     StoreClosed,
     StoreFailed,
     StoreMissing,
     StoreStats,
-    check_event,
     pack_id,
     split_location,
 )
 from toka.store.sqlite._backup import back_up
-from toka.store.sqlite._draft import Append
+from toka.store.sqlite._compaction import covered, drop_payloads
 from toka.store.sqlite._failures import TROUBLE, failure
 from toka.store.sqlite._files import Files, identify, inspect, recorded_head
 from toka.store.sqlite._opening import open_writer
 from toka.store.sqlite._reader import PAGE_BYTES, Reader
 from toka.store.sqlite._reading import Readings, reading
 from toka.store.sqlite._verification import Verification
-from toka.store.sqlite._worker import Worker, call_soon
-from toka.store.sqlite._writer import Item, Job, Progress, write_snapshot
+from toka.store.sqlite._writer import write_snapshot
+from toka.store.sqlite._writings import Writings
 from toka.types import NANOSECONDS, SystemClock
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
     from types import TracebackType
     from typing import Self
 
     from toka.store.core import (
+        Absent,
         Event,
         EventStore,
         Expected,
         NewEvent,
+        Query,
         Receipt,
         Snapshot,
         VerifyReport,
@@ -56,14 +55,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MAX_WAITING_BYTES: Final = 256 * 1024 * 1024
-"""Payload that may wait to be written; an append alone may be larger."""
-
-MAX_WAITING: Final = 100_000
-"""Appends that may wait to be written."""
-
 _PAGE: Final = 512
-_BATCH: Final = 1_024
 _POLL: Final = NANOSECONDS // 20
 _MODES: Final[Mapping[str, Synchronous]] = {"full": "full", "normal": "normal"}
 _NOTHING: Final[Mapping[str, Expected]] = {}
@@ -79,10 +71,8 @@ class SqliteStore:
         self._loop = asyncio.get_running_loop()
         self._pid = os.getpid()
         self._closed = False
-        self._writer: Worker[Item] | None = None
+        self._writings: Writings | None = None
         self._readings = Readings(files, "toka-sqlite-reader")
-        self._head = EMPTY
-        self._appended = self._commits = self._waiting = self._waiting_bytes = 0
         self._news: asyncio.Event | None = None
 
     @classmethod
@@ -144,17 +134,16 @@ class SqliteStore:
             accept_loss=accept_loss,
             synchronous=synchronous,
             now=self._clock.now(),
-            report=self._report,
         )
-        writer = Worker("toka-sqlite-writer", start, _BATCH)
-        await writer.start()
-        self._writer = writer
+        writings = Writings(lambda report: start(report=report), self._wake)
+        await writings.start()
+        self._writings = writings
         await self._readings.start()
-        self._head = await self._readings.ask(Reader.head)
+        writings.head = await self._readings.ask(Reader.head)
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(durable=True, backup=True)
+        return Capabilities(durable=True, backup=True, compaction=True, shared_payloads=True)
 
     @property
     def location(self) -> str:
@@ -168,69 +157,31 @@ class SqliteStore:
         *,
         streams: Mapping[str, Expected] = _NOTHING,
         head: int | None = None,
+        absent: Sequence[Absent] = (),
     ) -> Receipt:
-        writer = self._writable()
-        if not events:
-            raise InvalidEvent("An append holds at least one event.")
-        ids: list[bytes] = []
-        size = 0
-        for event in events:
-            ids.append(check_event(event))
-            size += len(event.payload)
-        if self._waiting:
-            self._check_waiting(size)
-        future: asyncio.Future[Receipt] = self._loop.create_future()
-        # Copies, for the writer's thread reads them while the caller goes on.
-        expected = dict(streams) if streams else _NOTHING
-        writer.put(Append(tuple(events), ids, expected, head, size, future))
-        self._waiting += 1
-        self._waiting_bytes += size
-        return await future
+        return await self._writable().append(events, streams, head, absent)
 
-    def _check_waiting(self, size: int) -> None:
-        if self._waiting >= MAX_WAITING:
-            raise StoreBusy(self._waiting, MAX_WAITING, "appends")
-        if self._waiting_bytes + size > MAX_WAITING_BYTES:
-            raise StoreBusy(self._waiting_bytes, MAX_WAITING_BYTES, "bytes of payload")
-
-    def _writable(self) -> Worker[Item]:
-        writer = self._writer
-        if writer is None or self._closed or os.getpid() != self._pid:
+    def _writable(self) -> Writings:
+        writings = self._writings
+        if writings is None or self._closed or os.getpid() != self._pid:
             self._check_open()
             raise ReadOnlyStore(self.location)
-        return writer
-
-    def _report(self, progress: Progress) -> None:
-        """Pass the writer's answers to the loop; runs in the writer's thread."""
-        call_soon(self._loop, self._settle, progress)
-
-    def _settle(self, progress: Progress) -> None:
-        self._head = progress.head
-        self._appended += progress.events
-        self._commits += progress.commits
-        for item, receipt, error in progress.outcomes:
-            self._waiting -= 1
-            self._waiting_bytes -= item.size
-            future = item.future
-            if future.done():
-                continue  # who waited was cancelled
-            if error is None:
-                future.set_result(receipt)  # type: ignore[arg-type]  # a job's is None, as it should
-            else:
-                future.set_exception(error)
-        if progress.events:
-            self._wake()
+        return writings
 
     async def save_snapshot(self, snapshot: Snapshot) -> None:
-        await self._do(functools.partial(write_snapshot, snapshot))
+        await self._writable().do(functools.partial(write_snapshot, snapshot))
 
-    async def _do(self, action: Callable[[sqlite3.Connection, Head], None]) -> None:
-        """Have something done in the writer's order, in a transaction of its own."""
-        writer = self._writable()
-        future: asyncio.Future[None] = self._loop.create_future()
-        writer.put(Job(action, future))
-        self._waiting += 1
-        await future
+    async def compact(self, snapshot: str) -> Compaction:
+        writings = self._writable()
+        target = await writings.do(functools.partial(covered, self.location, snapshot))
+        step = functools.partial(drop_payloads, self.location, target)
+        events = size = 0
+        while True:
+            dropped = await self._writable().do(step)
+            events += dropped.events
+            size += dropped.size
+            if dropped.end.position >= target:
+                return Compaction(dropped.end.position, dropped.end.digest, events, size)
 
     # ---- reading
 
@@ -239,15 +190,12 @@ class SqliteStore:
         after: int = 0,
         *,
         limit: int | None = None,
-        kinds: str | tuple[str, ...] = "",
-        intent: str = "",
+        where: Query = EVERYTHING,
         backward: bool = False,
     ) -> AsyncGenerator[Event, None]:
         while limit is None or limit > 0:
             size = _PAGE if limit is None else min(limit, _PAGE)
-            page = await self._page(
-                after, size, kinds, intent, backward=backward, budget=PAGE_BYTES
-            )
+            page = await self._page(after, size, where, backward=backward, budget=PAGE_BYTES)
             for event in page:
                 yield event
             if not page:
@@ -262,18 +210,16 @@ class SqliteStore:
         after: int,
         limit: int,
         *,
-        kinds: str | tuple[str, ...] = "",
-        intent: str = "",
+        where: Query = EVERYTHING,
         backward: bool = False,
     ) -> list[Event]:
-        return await self._page(after, limit, kinds, intent, backward=backward)
+        return await self._page(after, limit, where, backward=backward)
 
     async def _page(
         self,
         after: int,
         limit: int,
-        kinds: str | tuple[str, ...] = "",
-        intent: str = "",
+        where: Query = EVERYTHING,
         *,
         backward: bool = False,
         budget: int | None = None,
@@ -281,13 +227,10 @@ class SqliteStore:
         if limit <= 0 or (backward and after == 1):
             self._check_open()
             return []
-        prefixes = (kinds,) if isinstance(kinds, str) else kinds
-        if not backward and not intent and prefixes == ("",):
+        if not backward and where == EVERYTHING:
             return await self._ask(lambda reader: reader.page(after, limit, budget))
         return await self._ask(
-            lambda reader: reader.filtered(
-                after, limit, prefixes, intent, backward=backward, budget=budget
-            )
+            lambda reader: reader.selected(where, after, limit, backward=backward, budget=budget)
         )
 
     async def read_stream(
@@ -333,10 +276,10 @@ class SqliteStore:
         )
 
     async def head(self) -> Head:
-        if self._writer is None:
+        if self._writings is None:
             return await self._ask(Reader.head)
         self._check_open()
-        return self._head
+        return self._writings.head
 
     async def stream_version(self, stream: str) -> int:
         return await self._ask(lambda reader: reader.version(stream))
@@ -346,7 +289,7 @@ class SqliteStore:
 
     async def subscribe(self, after: int = 0) -> AsyncGenerator[Event, None]:
         while not self._closed:
-            if self._writer is not None and after >= self._head.position:
+            if self._writings is not None and after >= self._writings.head.position:
                 await self._commit()
                 continue
             page = await self._page(after, _PAGE, budget=PAGE_BYTES)
@@ -390,14 +333,21 @@ class SqliteStore:
             return await readings.ask(lambda reader: back_up(reader, target))
 
     async def stats(self) -> StoreStats:
-        head = await self.head()
+        head, writings = await self.head(), self._writings
+        free, shared, compacted = await self._ask(
+            lambda reader: (reader.free_bytes(), reader.shared_payloads(), reader.compacted())
+        )
         return StoreStats(
             self.location,
             head.position,
             self._files.stored_bytes(),
-            self._appended,
-            self._commits,
-            self._waiting,
+            0 if writings is None else writings.appended,
+            0 if writings is None else writings.commits,
+            0 if writings is None else writings.waiting,
+            free,
+            self._files.unmerged_bytes(),
+            shared,
+            compacted.position,
         )
 
     async def aclose(self) -> None:
@@ -407,8 +357,8 @@ class SqliteStore:
         self._wake()
         try:
             await self._readings.close()
-            if self._writer is not None:
-                await self._writer.close()
+            if self._writings is not None:
+                await self._writings.close()
         except TROUBLE as error:
             raise failure(self.location, "Closing", error) from error
 

@@ -1,21 +1,26 @@
 """The walk over everything that is stored, in steps that leave the loop and other readers free.
 
 SQLite's `integrity_check` compares indexes with tables, which the chain cannot; the chain covers
-every byte of every event, which SQLite cannot. Between them lie the edges of the causal graph and
-the snapshots, which are checked here.
+every byte of every event, which SQLite cannot. Between them lie what events are found by (edges of
+the causal graph, tags, spans of time), shared payloads and snapshots, which are checked here.
+
+Each step reads in one transaction: compaction may go on beside it.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from toka.store.core import ChainCheck, Damaged, pack_id, snapshot_checksum
 from toka.store.sqlite._files import check_recorded
-from toka.store.sqlite._rows import DIGEST
-from toka.store.sqlite._schema import has_schema
+from toka.store.sqlite._rows import CONTENT, DIGEST
+from toka.store.sqlite._schema import SPAN, has_schema
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from toka.store.core import Event, Head, VerifyReport
     from toka.store.sqlite._reader import Reader
     from toka.store.sqlite._rows import Row
@@ -39,7 +44,8 @@ class Verification:
         self._location = location
         self._recorded = recorded
         self._check = ChainCheck(location)
-        self._edges = 0
+        self._edges = self._tags = 0
+        self._times: list[int] = []
         self._end = 0
 
     @property
@@ -71,9 +77,14 @@ class Verification:
         if self.walked >= self._end:
             return False
         try:
-            rows = reader.rows(self.walked, min(STEP, self._end - self.walked))
-            for row in rows:
-                self._walk(reader, row)
+            with _consistently(reader):
+                self._check.compacted = reader.compacted().position
+                rows = reader.rows(self.walked, min(STEP, self._end - self.walked))
+                for row in rows:
+                    self._walk(reader, row)
+        except Damaged as error:  # the record of compaction
+            self._check.problem(error.position, str(error.details["what"]))
+            return False
         except _UNREADABLE as error:
             self._check.problem(self.walked + 1, f"SQLite cannot read on: {error}")
             return False
@@ -88,6 +99,26 @@ class Verification:
         self._check.add(event)
         if event.parents:
             self._walk_edges(reader, event)
+        if event.tags:
+            self._walk_tags(reader, event)
+        content = row[CONTENT]
+        if content is not None and event.payload and reader.last_use(content) < event.position:
+            self._check.problem(event.position, "its payload is not kept as long as it is")
+        self._sum_up(reader, event)
+
+    def _walk_tags(self, reader: Reader, event: Event) -> None:
+        tags = set(event.tags)
+        if reader.tags_of(event.position, tags) != len(tags):
+            self._check.problem(event.position, "it is not found by all of its tags")
+        self._tags += len(tags)
+
+    def _sum_up(self, reader: Reader, event: Event) -> None:
+        self._times.append(event.time)
+        if event.position % SPAN == 0:
+            times = self._times
+            if reader.span(event.position) != (min(times), max(times)) and len(times) == SPAN:
+                self._check.problem(event.position, "the times up to it are not summed up")
+            self._times = []
 
     def _walk_edges(self, reader: Reader, event: Event) -> None:
         for parent in event.parents:
@@ -103,10 +134,15 @@ class Verification:
     def finish(self, reader: Reader) -> VerifyReport:
         """Check what is derived from the events, and report."""
         try:
-            if reader.edge_count(self._end) != self._edges:
-                self._check.problem(None, "the causal graph has edges that no event names")
-            for name in reader.snapshot_names():
-                self._check_snapshots(reader, name)
+            with _consistently(reader):
+                if reader.edge_count(self._end) != self._edges:
+                    self._check.problem(None, "the causal graph has edges that no event names")
+                if reader.tag_count(self._end) != self._tags:
+                    self._check.problem(None, "there are tags that no event has")
+                if reader.has_idle_payload():
+                    self._check.problem(None, "there are payloads that no event has")
+                for name in reader.snapshot_names():
+                    self._check_snapshots(reader, name)
         except _UNREADABLE as error:
             self._check.problem(None, f"SQLite cannot read what is derived: {error}")
         return self._check.report()
@@ -116,3 +152,12 @@ class Verification:
             if snapshot_checksum(snapshot) != checksum or snapshot.position > self._end:
                 what = f"the snapshot {name!r} of position {snapshot.position} is not as written"
                 self._check.problem(None, what)
+
+
+@contextmanager
+def _consistently(reader: Reader) -> Generator[None]:
+    reader.connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        reader.connection.execute("ROLLBACK")

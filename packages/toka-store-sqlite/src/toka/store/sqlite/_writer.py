@@ -55,14 +55,15 @@ logger = logging.getLogger(__name__)
 class Job:
     """Other work in the writer's order, in a transaction of its own."""
 
-    action: Callable[[sqlite3.Connection, Head], None]
-    future: asyncio.Future[None]
+    action: Callable[[sqlite3.Connection, Head], object]
+    future: asyncio.Future[object]
     size: int = 0
 
 
 Item: TypeAlias = Append | Job
 
-Outcome: TypeAlias = tuple[Item, Receipt | None, StoreError | None]
+Outcome: TypeAlias = tuple[Item, object, StoreError | None]
+"""An item, and its result or its error."""
 
 
 @attrs.frozen
@@ -189,7 +190,7 @@ class Writer:
         for event, position, place in zip(append.events, stored, itertools.count(first)):
             if position != place:
                 raise DuplicateEvent(event.id, "is not stored next to the others of this append")
-            if self._reader.at(place).new() != event:
+            if not self._reader.at(place).repeats(event):
                 raise DuplicateEvent(event.id, "is stored with other content")
         last = first + len(append.ids) - 1
         return Receipt(first, last, self._reader.at(last).digest)
@@ -197,13 +198,13 @@ class Writer:
     def _do(self, job: Job) -> None:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
-            job.action(self._connection, self._committed)
+            result = job.action(self._connection, self._committed)
         except StoreError as error:
             self._connection.execute("ROLLBACK")
             self._report(Progress([(job, None, error)], self._committed))
         else:
             self._connection.execute("COMMIT")
-            self._report(Progress([(job, None, None)], self._committed, commits=1))
+            self._report(Progress([(job, result, None)], self._committed, commits=1))
 
     def _fail(self, error: Exception, items: Sequence[Item]) -> None:
         """Refuse these items and all that follow; who was answered before keeps the answer."""

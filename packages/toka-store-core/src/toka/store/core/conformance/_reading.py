@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from toka.store.core import Event, EventStore, InvalidEvent, UnknownEvent
+from toka.store.core import Event, EventStore, InvalidEvent, Query, UnknownEvent
 from toka.types import EventId
 
 if TYPE_CHECKING:
@@ -69,36 +69,6 @@ class ReadConformance:
         page = await filled.read_page(after, 12 if limit is None else limit, backward=backward)
         assert [event.position for event in page] == list(expected)
 
-    @pytest.mark.parametrize(
-        ("kinds", "intent", "expected"),
-        [
-            ("agent.", "", [1, 2, 4, 5, 7, 8, 10, 11]),
-            ("agent.spawned.v1", "", [1, 4, 7, 10]),
-            (("task.", "agent.e"), "", [2, 3, 5, 6, 8, 9, 11, 12]),
-            ((), "", []),
-            (("", "task."), "", list(range(1, 13))),
-            ("nothing", "", []),
-            ("", "even", [1, 3, 5, 7, 9, 11]),
-            ("", "unheard of", []),
-            ("agent.spawned", "odd", [4, 10]),
-        ],
-    )
-    async def test_reading_selects_by_kind_and_intent(
-        self, filled: EventStore, kinds: str | tuple[str, ...], intent: str, expected: list[int]
-    ) -> None:
-        assert await places(filled.read(kinds=kinds, intent=intent)) == expected
-        back = await places(filled.read(kinds=kinds, intent=intent, backward=True))
-        assert back == expected[::-1]
-        page = await filled.read_page(0, 2, kinds=kinds, intent=intent)
-        assert [event.position for event in page] == expected[:2]
-
-    async def test_a_prefix_of_the_last_character_selects_what_begins_with_it(
-        self, store: EventStore, source: EventSource
-    ) -> None:
-        kinds = ["a", "a\uffff", "a\U0010fffe", "b", "ab", "A"]
-        await store.append([source.new(kind=kind) for kind in kinds])
-        assert await places(store.read(kinds="a")) == [1, 2, 3, 5]
-
     async def test_a_long_log_is_read_whole_across_pages(
         self, store: EventStore, source: EventSource
     ) -> None:
@@ -114,7 +84,13 @@ class ReadConformance:
     ) -> None:
         await store.append([source.new(payload=bytes(3_000_000)) for _ in range(5)])
         assert await places(store.read()) == [1, 2, 3, 4, 5]
-        assert await places(store.read(backward=True, kinds="test")) == [5, 4, 3, 2, 1]
+        assert await places(store.read(backward=True, where=Query(kinds=("test.",)))) == [
+            5,
+            4,
+            3,
+            2,
+            1,
+        ]
         assert await versions(store.read_stream("stream")) == [1, 2, 3, 4, 5]
         assert len(await store.read_page(0, 5)) == 5
 
@@ -168,7 +144,8 @@ class ReadConformance:
         for name in ("s0", "s1", "s2"):
             streams += [event async for event in filled.read_stream(name)]
         assert sorted(streams, key=lambda event: event.position) == forward
-        assert [event async for event in filled.read(kinds=("agent", "task"))] == forward
+        query = Query(kinds=("agent.", "task."))
+        assert [event async for event in filled.read(where=query)] == forward
 
     # ---- causes and effects
 

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from toka.store.core.conformance._appending import AppendConformance
+from toka.store.core.conformance._compacting import CompactConformance
 from toka.store.core.conformance._keeping import KeepingConformance
 from toka.store.core.conformance._model import ModelConformance
 from toka.store.core.conformance._reading import ReadConformance
+from toka.store.core.conformance._selecting import SelectConformance
 from toka.store.core.conformance._subscribing import SubscribeConformance
 from toka.store.core.testing import EventSource
 
@@ -21,7 +23,13 @@ if TYPE_CHECKING:
 
 
 class EventStoreConformance(
-    AppendConformance, ReadConformance, SubscribeConformance, KeepingConformance, ModelConformance
+    AppendConformance,
+    ReadConformance,
+    SelectConformance,
+    SubscribeConformance,
+    KeepingConformance,
+    CompactConformance,
+    ModelConformance,
 ):
     """Every test of an event store; see the package for how to use it."""
 

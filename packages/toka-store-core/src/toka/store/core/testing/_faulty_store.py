@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from toka.store.core._errors import StoreFailed
+from toka.store.core._query import EVERYTHING
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 
     from toka.store.core._event import Event, Head, NewEvent, Receipt
     from toka.store.core._expected import Expected
-    from toka.store.core._protocol import Capabilities, EventStore, StoreStats
+    from toka.store.core._protocol import Capabilities, Compaction, EventStore, StoreStats
+    from toka.store.core._query import Absent, Query
     from toka.store.core._snapshot import Snapshot
     from toka.store.core._verify import VerifyReport
     from toka.types import EventId
@@ -77,12 +79,14 @@ class FaultyStore:
         *,
         streams: Mapping[str, Expected] | None = None,
         head: int | None = None,
+        absent: Sequence[Absent] = (),
     ) -> Receipt:
         self.appends += 1
+        expected = streams or {}
         if not self._failing:
-            return await self._store.append(events, streams=streams or {}, head=head)
+            return await self._store.append(events, streams=expected, head=head, absent=absent)
         if self._after_storing and self.appends == self._fail_at:
-            await self._store.append(events, streams=streams or {}, head=head)
+            await self._store.append(events, streams=expected, head=head, absent=absent)
         raise self._failure()
 
     async def save_snapshot(self, snapshot: Snapshot) -> None:
@@ -90,29 +94,30 @@ class FaultyStore:
             raise self._failure()
         await self._store.save_snapshot(snapshot)
 
+    async def compact(self, snapshot: str) -> Compaction:
+        if self._failing:
+            raise self._failure()
+        return await self._store.compact(snapshot)
+
     def read(
         self,
         after: int = 0,
         *,
         limit: int | None = None,
-        kinds: str | tuple[str, ...] = "",
-        intent: str = "",
+        where: Query = EVERYTHING,
         backward: bool = False,
     ) -> AsyncGenerator[Event, None]:
-        return self._store.read(after, limit=limit, kinds=kinds, intent=intent, backward=backward)
+        return self._store.read(after, limit=limit, where=where, backward=backward)
 
     async def read_page(
         self,
         after: int,
         limit: int,
         *,
-        kinds: str | tuple[str, ...] = "",
-        intent: str = "",
+        where: Query = EVERYTHING,
         backward: bool = False,
     ) -> list[Event]:
-        return await self._store.read_page(
-            after, limit, kinds=kinds, intent=intent, backward=backward
-        )
+        return await self._store.read_page(after, limit, where=where, backward=backward)
 
     def read_stream(
         self,
