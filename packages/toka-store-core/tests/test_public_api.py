@@ -21,4 +21,9 @@ def test_the_suite_is_public() -> None:
 
 
 def test_the_helpers_are_public() -> None:
-    assert set(toka.store.core.testing.__all__) == {"EventSource", "FaultyStore"}
+    public = {
+        name
+        for name, value in vars(toka.store.core.testing).items()
+        if not name.startswith("_") and not isinstance(value, ModuleType)
+    }
+    assert set(toka.store.core.testing.__all__) == public
