@@ -1,0 +1,150 @@
+"""Where storage writes happen: in the loop's own thread, or in one beside it.
+
+Both do one job after another, in order, and tell when each is done. In a thread, those that came
+while the one before was syncing become one write with one sync.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from typing import TYPE_CHECKING, Protocol
+
+import attrs
+
+from raft_core import Entry, HardState, Message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from raft_storage import FileStorage
+
+    #: What is told when a write is durable, or why it is not.
+    Done = Callable[["Sequence[Message]", BaseException | None], None]
+
+
+@attrs.define
+class Counters:
+    """What the disk was asked to do."""
+
+    batches: int = 0
+    """Writes that carried entries, a vote or a snapshot."""
+    entries: int = 0
+
+
+class Writer(Protocol):
+    """Does what `STORAGE_APPEND` messages ask for."""
+
+    counters: Counters
+
+    def write(self, message: Message) -> None:
+        """Begin a write; those begun later are done later."""
+        ...
+
+    def run(self, job: Callable[[], None]) -> None:
+        """Do something else with the store, when all writes begun before are done."""
+        ...
+
+    def close(self) -> None:
+        """Finish what was begun."""
+        ...
+
+
+class InlineWriter:
+    """Writes at once: nothing else happens meanwhile, and what arrives then is the next batch."""
+
+    def __init__(self, store: FileStorage, done: Done) -> None:
+        self.counters = Counters()
+        self._store = store
+        self._done = done
+
+    def write(self, message: Message) -> None:
+        """Write, then tell."""
+        save(self._store, (message,), self.counters)
+        self._done((message,), None)
+
+    def run(self, job: Callable[[], None]) -> None:
+        """Do it."""
+        job()
+
+    def close(self) -> None:
+        """Nothing is under way."""
+
+
+class ThreadWriter:
+    """Writes in a thread of its own: messages are taken while the disk works."""
+
+    def __init__(self, store: FileStorage, done: Done) -> None:
+        self.counters = Counters()
+        self._store = store
+        self._done = done
+        self._loop = asyncio.get_running_loop()
+        self._jobs: queue.SimpleQueue[Message | Callable[[], None]] = queue.SimpleQueue()
+        self._open = True
+        self._thread = threading.Thread(target=self._work, name="raft-writer", daemon=True)
+        self._thread.start()
+
+    def write(self, message: Message) -> None:
+        """Hand a write to the thread."""
+        self._jobs.put(message)
+
+    def run(self, job: Callable[[], None]) -> None:
+        """Hand a job to the thread."""
+        self._jobs.put(job)
+
+    def close(self) -> None:
+        """Wait for the thread."""
+        self._jobs.put(self._stop)
+        self._thread.join()
+
+    def _stop(self) -> None:
+        self._open = False
+
+    def _work(self) -> None:
+        job: Message | Callable[[], None] | None = None
+        while self._open:
+            job = job or self._jobs.get()
+            batch: list[Message] = []
+            try:
+                if isinstance(job, Message):
+                    batch, job = self._batch(job)
+                    save(self._store, batch, self.counters)
+                else:
+                    job = job()
+            except BaseException as error:  # noqa: BLE001 - the loop's thread shall raise it
+                self._loop.call_soon_threadsafe(self._done, (), error)
+                return
+            if batch:
+                self._loop.call_soon_threadsafe(self._done, batch, None)
+
+    def _batch(self, first: Message) -> tuple[list[Message], Message | Callable[[], None] | None]:
+        """Return what can be one write, and the job after it if that was taken out already."""
+        batch = [first]
+        while first.snapshot is None and not self._jobs.empty():
+            job = self._jobs.get()
+            if not isinstance(job, Message) or job.snapshot is not None:
+                return batch, job
+            batch.append(job)
+        return batch, None
+
+
+def save(store: FileStorage, messages: Sequence[Message], counters: Counters) -> None:
+    """Write what one or more messages ask for, with one sync."""
+    entries: list[Entry] = []
+    hard_state: HardState | None = None
+    for message in messages:
+        if message.entries:
+            first = message.entries[0].index
+            if entries and first <= entries[-1].index:  # a later leader replaced some
+                del entries[max(0, first - entries[0].index) :]
+            entries += message.entries
+        if message.term:
+            hard_state = HardState(message.term, message.vote, message.commit)
+    snapshot = messages[0].snapshot
+    if not (snapshot or entries or hard_state):
+        return
+    if snapshot or entries:
+        counters.batches += 1
+        counters.entries += len(entries)
+    store.save(snapshot, entries, hard_state)
