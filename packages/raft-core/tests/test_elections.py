@@ -565,3 +565,17 @@ def test_a_snapshot_waiting_to_be_written_forbids_campaigning() -> None:
     work(node, storage)
     node.campaign()
     assert role(node) is Role.CANDIDATE
+
+
+def test_a_term_in_the_log_has_begun_even_if_a_crash_lost_the_hard_state() -> None:
+    storage = make_storage((1, 4), term=2, vote=3)
+    node = make_node(1, storage)
+    hard_state = node.status().hard_state
+    assert (hard_state.term, hard_state.vote) == (4, 0)
+    ready = node.ready()
+    assert ready.must_sync  # or the next crash could bring the old term back
+    assert ready.hard_state == hard_state
+    node.advance()
+    node.campaign()
+    (request, _) = of_type(node.ready().messages, MessageType.VOTE)
+    assert (request.term, request.log_term) == (5, 4)

@@ -372,3 +372,22 @@ def test_a_read_request_carries_exactly_one_context() -> None:
             group[1].node.step(
                 Message(type=MessageType.READ_INDEX, to=1, sender=2, entries=entries)
             )
+
+
+def test_a_single_voter_that_restarts_knows_what_it_committed_before_it_answers() -> None:
+    # Entry 1 was committed and answered for, then a crash lost the commit index, which need not
+    # be synced. Until its own term has a commit the voter may not say where to read.
+    storage = make_storage((1,), voters=(1,), commit=0)
+    node = make_node(1, storage)
+    node.campaign()
+    while node.status().soft_state.role is not Role.LEADER:
+        node.ready()
+        storage.set_hard_state(node.status().hard_state)
+        node.advance()
+    assert node.status().hard_state.commit == 0
+    node.read_index(b"read")
+    ready = node.ready()
+    assert ready.read_states == ()
+    storage.append(ready.entries)
+    node.advance()
+    assert node.ready().read_states == (ReadState(2, b"read"),)

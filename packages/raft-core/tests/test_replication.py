@@ -113,7 +113,8 @@ def test_case_10_the_commit_index_is_what_a_quorum_holds(
     matches: list[int], log: list[int], term: int, commit: int
 ) -> None:
     voters = tuple(range(1, len(matches) + 1))
-    raft = make_node(1, make_storage(log, voters=voters, term=term))._raft
+    raft = make_node(1, make_storage(log, voters=voters, term=2))._raft
+    raft.term = term
     for voter, match in zip(voters, matches, strict=True):
         raft.tracker.progress[voter].match = match
     maybe_commit(raft)

@@ -42,6 +42,9 @@ class Node:
         self._asynchronous = config.async_storage_writes
         self._last_soft = self._raft.soft_state
         self._last_hard = self._raft.hard_state
+        stored, _ = storage.initial_state()
+        if stored.term != self._last_hard.term:
+            self._last_hard = stored  # the log knew of a later term, which is still to be written
         self._steps_on_advance: list[Message] = []
         self._handed_out = False
 

@@ -20,13 +20,11 @@ def on_read_index(raft: Raft, request: Message) -> None:
         ReadDroppedError: Too many reads wait already.
 
     """
-    if _decides_alone(raft):
-        _respond(raft, request, raft.log.committed)
-        return
     if len(raft.early_reads) + len(raft.read_only.pending) >= raft.config.max_pending_reads:
         raise ReadDroppedError(f"{raft.config.max_pending_reads} reads wait for a quorum already")
     if not raft.has_committed_in_term():
-        # What an earlier leader committed may be more than this one knows yet.
+        # What an earlier leader committed may be more than this one knows yet; and the earlier
+        # leader may have been the only voter itself, before it lost its commit index in a crash.
         raft.early_reads.append(request)
     else:
         _confirm(raft, request)
@@ -40,7 +38,9 @@ def _decides_alone(raft: Raft) -> bool:
 def _confirm(raft: Raft, request: Message) -> None:
     config = raft.config
     lease = config.election_tick - config.lease_margin_tick
-    if raft.read_only.holds_lease(raft.tracker.voters, raft.id, raft.ticks, lease):
+    if _decides_alone(raft) or raft.read_only.holds_lease(
+        raft.tracker.voters, raft.id, raft.ticks, lease
+    ):
         _respond(raft, request, raft.log.committed)
         return
     raft.read_only.add(request, raft.log.committed, raft.id)
