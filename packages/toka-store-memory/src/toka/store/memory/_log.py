@@ -86,27 +86,26 @@ class Log:
             AppendRefused: Its subclasses say why.
             StoreFull: The bound is reached.
         """
-        receipt = self._repeated(events)
-        if receipt is not None:
-            return receipt
-        self._check_expectations(streams, head)
-        for demand in absent:
-            found = next(self.select(demand.query, demand.after), None)
-            if found is not None:
-                raise ConditionFailed(demand, found.position)
-        self._check_parents(events)
-        self._check_room(events)
-        return self._store(self._chained(events))
+        positions, size, caused = self.positions, self.stored_bytes, False
+        for event in events:
+            if event.id in positions:
+                return self._repeated(events)
+            size += len(event.payload)
+            if event.parents:
+                caused = True
+        if len(events) > 1 and len({event.id for event in events}) < len(events):
+            raise DuplicateEvent(events[0].id, "is in an append that repeats itself")
+        if head is not None or streams or absent:
+            self._check_expectations(streams, head, absent)
+        if caused:
+            self._check_parents(events)
+        self._check_room(len(self.events) + len(events), size)
+        return self._store(events)
 
-    def _repeated(self, events: Sequence[NewEvent]) -> Receipt | None:
-        ids = [event.id for event in events]
-        if self.positions.keys().isdisjoint(ids):
-            if len(ids) > 1 and len(set(ids)) != len(ids):
-                raise DuplicateEvent(ids[0], "is in an append that repeats itself")
-            return None
-        first = self.positions.get(ids[0])
+    def _repeated(self, events: Sequence[NewEvent]) -> Receipt:
+        first = self.positions.get(events[0].id)
         if first is None:
-            taken = next(event_id for event_id in ids if event_id in self.positions)
+            taken = next(event.id for event in events if event.id in self.positions)
             raise DuplicateEvent(taken, "is stored, others of this append are not")
         return self._receipt(events, first)
 
@@ -121,51 +120,54 @@ class Log:
             raise DuplicateEvent(events[0].id, "is stored, others of this append are not")
         return Receipt(first, last, self.events[last - 1].digest)
 
-    def _check_expectations(self, streams: Mapping[str, Expected], head: int | None) -> None:
+    def _check_expectations(
+        self, streams: Mapping[str, Expected], head: int | None, absent: Sequence[Absent]
+    ) -> None:
         if head is not None and head != len(self.events):
             raise WrongHead(head, len(self.events))
         for stream, expected in streams.items():
             version = self.version(stream)
             if not meets(expected, version):
                 raise WrongVersion(stream, expected, version)
+        for demand in absent:
+            found = next(self.select(demand.query, demand.after), None)
+            if found is not None:
+                raise ConditionFailed(demand, found.position)
 
     def _check_parents(self, events: Sequence[NewEvent]) -> None:
-        if not any(event.parents for event in events):
-            return
         places = {event.id: index for index, event in enumerate(events)}
         for index, event in enumerate(events):
             for parent in event.parents:
                 if parent not in self.positions and places.get(parent, index) >= index:
                     raise UnknownParent(event.id, parent)
 
-    def _check_room(self, events: Sequence[NewEvent]) -> None:
-        count = len(self.events) + len(events)
+    def _check_room(self, count: int, size: int) -> None:
         if count > self._max_events:
             raise StoreFull(count, self._max_events, "events")
-        size = self.stored_bytes + sum([len(event.payload) for event in events])
         if size > self._max_bytes:
             raise StoreFull(size, self._max_bytes, "bytes of payload")
 
-    def _chained(self, events: Sequence[NewEvent]) -> list[Event]:
-        previous = self.events[-1].digest if self.events else EMPTY.digest
-        position = len(self.events)
-        versions: dict[str, int] = {}
-        chained: list[Event] = []
+    def _store(self, events: Sequence[NewEvent]) -> Receipt:
+        log, positions, streams = self.events, self.positions, self.streams
+        position, previous = len(log), log[-1].digest if log else EMPTY.digest
         for event in events:
             position += 1
-            stream = event.stream
-            version = versions.get(stream)
-            if version is None:
-                version = self.version(stream)
-            versions[stream] = version = version + 1
-            digest = payload_digest(event.payload)
-            header = header_digest(event, position, version, previous, digest)
-            chained.append(
+            stream, payload = event.stream, event.payload
+            places = streams.get(stream)
+            if places is None:
+                places = streams[stream] = []
+            places.append(position)
+            positions[event.id] = position
+            for parent in event.parents:
+                self.children.setdefault(positions[parent], []).append(position)
+            hashed = payload_digest(payload)
+            digest = header_digest(event, position, len(places), previous, hashed)
+            log.append(
                 make_event(
                     event.id,
                     stream,
                     event.kind,
-                    self._kept(event.payload, digest, position),
+                    self._kept(payload, hashed, position),
                     event.time,
                     event.parents,
                     event.intent,
@@ -173,35 +175,25 @@ class Log:
                     event.token,
                     event.tags,
                     position,
-                    version,
-                    digest,
+                    len(places),
+                    hashed,
                     previous,
-                    header,
+                    digest,
                 )
             )
-            previous = header
-        return chained
+            previous = digest
+        return Receipt(position - len(events) + 1, position, previous)
 
     def _kept(self, payload: bytes, digest: bytes, position: int) -> bytes:
         """Return the object that all events of this payload share."""
-        size = len(payload)
-        if size >= SHARED_FROM_BYTES:
+        if len(payload) >= SHARED_FROM_BYTES:
             shared = self._shared.get(digest)
             if shared is not None:
                 shared.last = position
                 return shared.payload
             self._shared[digest] = _Shared(payload, position)
-        self.stored_bytes += size
+        self.stored_bytes += len(payload)
         return payload
-
-    def _store(self, events: list[Event]) -> Receipt:
-        for event in events:
-            self.positions[event.id] = event.position
-            self.streams.setdefault(event.stream, []).append(event.position)
-            for parent in event.parents:
-                self.children.setdefault(self.positions[parent], []).append(event.position)
-        self.events += events
-        return Receipt(events[0].position, events[-1].position, events[-1].digest)
 
     # ---- reading
 

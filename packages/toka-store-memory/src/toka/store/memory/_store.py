@@ -140,11 +140,13 @@ class MemoryStore:
             raise InvalidEvent("An append holds at least one event.")
         for event in events:
             check_event(event)
-        before = len(self._log.events)
-        receipt = self._log.append(events, streams, head, absent)
-        if len(self._log.events) > before:
+        log = self._log
+        before = len(log.events)
+        receipt = log.append(events, streams, head, absent)
+        if len(log.events) > before:
             self._commits += 1
-            self._wake()
+            if self._news is not None:
+                self._wake()
         return receipt
 
     def _wake(self) -> None:
