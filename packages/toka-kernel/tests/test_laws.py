@@ -7,6 +7,7 @@ are held against the state, and at the end those of leases, steps and approvals 
 from collections import defaultdict
 from typing import ClassVar, TypeVar
 
+import attrs
 import msgspec
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from toka.capability.core import Hop
 from toka.kernel import EMPTY_STATE, Rejection, decode_body, encode_body, restore, snapshot
 from toka.types import (
     AgentId,
@@ -76,6 +78,16 @@ def values(some):
     return some.money, some.tokens, some.calls
 
 
+RICH = "rich"
+
+
+def handed(parent, name, budget):
+    """Return claims as they are after one more hop."""
+    merged = tuple(sorted({**dict(parent.budget), **dict(budget)}.items()))
+    chain = (*parent.accounts, Hop(name, name, budget))
+    return attrs.evolve(parent, token_id=name, subject=name, budget=merged, chain=chain)
+
+
 class Laws(RuleBasedStateMachine):
     make_world: ClassVar[type]
 
@@ -84,6 +96,17 @@ class Laws(RuleBasedStateMachine):
         self.world = self.make_world()
         self.spent: defaultdict[str, tuple[int, int, int]] = defaultdict(plus)
         self.human = self.world.claims("human", "approval:resolve:**")
+        self.paid: defaultdict[str, tuple[int, int, int]] = defaultdict(plus)
+        self.sponsors: defaultdict[str, set[str]] = defaultdict(set)
+        self.begun: dict[tuple[str, int, str] | str, str] = {}
+        boss = self.world.boss
+        rich = attrs.evolve(boss, budget=(("calls", 9), ("money", 40)), token_id=RICH)
+        heirs = [
+            handed(rich, "heir-1", (("calls", 3),)),
+            handed(rich, "heir-2", (("money", 20), ("tokens", 5))),
+            handed(rich, "heir-3", ()),
+        ]
+        self.hands = [boss, rich, *heirs, boss, handed(heirs[1], "heir-4", (("money", 10),))]
 
     @initialize(budget=budgets)
     def begin(self, budget):
@@ -97,7 +120,7 @@ class Laws(RuleBasedStateMachine):
     def ask(self, operation, claims=None):
         world = self.world
         before, shape = world.state, world.state.digest()
-        answer = world.ask(operation, claims)
+        answer = world.ask(operation, claims or self.hand())
         assert before.digest() == shape
         if isinstance(answer, Rejection):
             assert world.state is before
@@ -109,10 +132,36 @@ class Laws(RuleBasedStateMachine):
     def count(self, event):
         body = event.body
         toll = getattr(body, "toll", None)
-        if event.kind == "budget.settled.v1":
-            self.spent[event.intent] = plus(self.spent[event.intent], values(body.spent))
+        if event.kind in ("agent.spawned.v1", "agent.restarted.v1"):
+            self.sponsors[event.stream] |= self.accounts_of(event.token)
+        elif event.kind == "step.started.v1":
+            self.begun[event.stream, body.task, body.path] = event.token
+        elif event.kind == "budget.reserved.v1":
+            self.begun[body.reservation] = event.token
+        elif event.kind == "budget.settled.v1":
+            self.pay(event, self.begun[body.reservation], body.spent)
         elif toll is not None:
-            self.spent[event.intent] = plus(self.spent[event.intent], values(toll.spent))
+            step = (event.stream, body.task, body.path)
+            token = event.token if body.intent else self.begun[step]
+            self.pay(event, token, toll.spent)
+
+    def pay(self, event, token, spent):
+        """Count a spending: in the family, and once in every account that has to do with it."""
+        self.spent[event.intent] = plus(self.spent[event.intent], values(spent))
+        payers, agent = self.accounts_of(token), event.stream
+        while agent is not None:
+            payers |= self.sponsors[agent]
+            agent = parent_of(agent)
+        for payer in payers:
+            self.paid[payer] = plus(self.paid[payer], values(spent))
+
+    def accounts_of(self, token):
+        claims = next((each for each in self.hands if each.token_id == token), None)
+        return {hop.token_id for hop in claims.accounts if hop.budget} if claims else set()
+
+    def hand(self):
+        """Return whose turn it is to ask, in an order that repeats with the log."""
+        return self.hands[len(self.world.log) // 2 % len(self.hands)]
 
     def pick(self, items, pick, otherwise: Name) -> Name:
         items = sorted(items)
@@ -324,6 +373,33 @@ class Laws(RuleBasedStateMachine):
         for task in state.tasks(path).values():
             held += [step.estimate for step in task.started.values()]
         return plus(*(values(each) for each in held))
+
+    @invariant()
+    def tokens_pay_for_all_that_is_done_under_them(self):
+        state = self.world.state
+        agents = state.agents()
+        started = [
+            step
+            for family in state.families.values()
+            for task in family.tasks.values()
+            for step in task.started.values()
+        ]
+        for name, known in state.accounts.items():
+            sponsored = {p: agent for p, agent in agents.items() if name in agent.payers}
+            living = {path: agent for path, agent in sponsored.items() if not agent.ended}
+            drawn = plus(*(agent.account.drawn for agent in living.values()))
+            aside = [step.estimate for step in started if name in step.payers]
+            held = state.reservations.values()
+            aside += [each.amounts for each in held if name in each.payers]
+            below = [self.spent_below(agents, path) for path in living]
+            assert known.agents == len(sponsored)
+            assert values(known.account.granted) == drawn
+            assert values(known.account.reserved) == plus(*(values(each) for each in aside))
+            assert plus(values(known.account.spent), *below) == self.paid[name]
+
+    def spent_below(self, agents, path):
+        branch = [agent for at, agent in agents.items() if f"{at}/".startswith(f"{path}/")]
+        return plus(*(values(agent.account.spent) for agent in branch if not agent.ended))
 
     @invariant()
     def counts_agree_with_what_they_count(self):

@@ -1,6 +1,6 @@
 """The deterministic state machine of Toka: decide and evolve, no clock, no I/O, no randomness."""
 
-from toka.kernel._account import Account
+from toka.kernel._account import Account, TokenAccount
 from toka.kernel._agent_facts import (
     AgentCompleted,
     AgentFailed,
@@ -66,7 +66,7 @@ from toka.kernel._step_facts import (
     Terms,
     Toll,
 )
-from toka.kernel._system_facts import ExtensionRecorded, HostOpened, TokenAdmitted
+from toka.kernel._system_facts import ExtensionRecorded, HostOpened, TokenAdmitted, TokenHop
 from toka.kernel._task_facts import (
     LeaseRenewed,
     TaskCancelled,
@@ -149,7 +149,9 @@ __all__ = [
     "TaskState",
     "TaskTrigger",
     "Terms",
+    "TokenAccount",
     "TokenAdmitted",
+    "TokenHop",
     "Toll",
     "UnknownKindError",
     "Upcast",

@@ -1,4 +1,4 @@
-"""Accounts: what an agent may use, and where it went.
+"""Accounts: what an agent or a token may use, and where it went.
 
 Every agent has one. A limit of None for a resource means that the agent has no slice of its own and
 draws on its parent's: whatever it sets aside or spends counts as granted there, and so on upwards
@@ -10,6 +10,10 @@ where `granted` is the sum of what the living children draw. Adding over a famil
 and the root's limit is what is available, set aside and spent in all its living agents together.
 An account may be overdrawn, because spending is recorded after it happened; then `available` is
 negative, and nothing more is set aside or granted.
+
+A token that states a budget has an account as well, and so has each link of its chain that does.
+These stand beside the family: what is set aside and spent under the token counts in each of them,
+and so does all that is drawn by the agents that were spawned under it, whatever token these use.
 """
 
 from typing import Final, TypeAlias
@@ -75,6 +79,27 @@ class Account:
             for limit, delta in zip(limits(self.limit), change, strict=True)
         )
         return money, tokens, calls
+
+
+@attrs.frozen
+class TokenAccount:
+    """What a token that states a budget may use up, together with all that was narrowed from it.
+
+    The law is that of an agent's account: `reserved` and `spent` are what was done under the token,
+    `granted` is what the living agents draw that were spawned under it.
+    """
+
+    subject: str
+    account: Account
+    until: int
+    """The second, since the Unix epoch, from which on no token can name this account."""
+    agents: int = 0
+    """Agents that draw on it, or would again if they were restarted."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing that lives draws on it."""
+        return not self.agents and self.account.reserved == NOTHING
 
 
 def triple(amounts: Amounts) -> Triple:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from toka.kernel._errors import ReplayError
+from toka.kernel._ledger import Books, paying
 from toka.kernel._phases import AGENT_TRANSITIONS, activity
 from toka.kernel._state import Family, KernelState
 from toka.types import AgentId, EntityId, TaskId, task_id
@@ -65,7 +66,32 @@ def with_family(state: KernelState, event: KernelEvent, family: Family) -> Kerne
         state.sweep,
         state.host,
         state.extensions,
+        state.accounts,
     )
+
+
+def books_of(state: KernelState, family: Family) -> Books:
+    """Return the accounts of a family, with those of tokens."""
+    return Books(family.agents, state.accounts)
+
+
+def with_books(state: KernelState, event: KernelEvent, family: Family, books: Books) -> KernelState:
+    """Return the state with a family changed, and the accounts as the books have them."""
+    state = with_family(state, event, Family(books.agents, family.tasks))
+    if books.tokens is state.accounts:
+        return state
+    return attrs.evolve(state, accounts=books.tokens)
+
+
+def payers_of(state: KernelState, event: KernelEvent, family: Family) -> tuple[str, ...]:
+    """Return the accounts that pay for what is done, beside those that pay for its agent."""
+    links = links_of(state, event)
+    return paying(links, family.agents, AgentId(event.stream)) if links else ()
+
+
+def links_of(state: KernelState, event: KernelEvent) -> list[str]:
+    """Return the accounts of the token that an event was decided under."""
+    return [link.token for link in state.tokens[event.token].accounts]
 
 
 def with_agent(family: Family, event: KernelEvent, agent: AgentState) -> Family:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from toka.capability.core import Permission, PermissionSyntaxError
-from toka.kernel._account import add, slice_of, triple, what_is_left
+from toka.kernel._account import add, triple, what_is_left
 from toka.kernel._agent_facts import (
     AgentCompleted,
     AgentFailed,
@@ -22,9 +22,9 @@ from toka.kernel._decision import (
     require_short,
     require_size,
 )
-from toka.kernel._ledger import check_affordable
 from toka.kernel._limits import MAX_REASON_BYTES
 from toka.kernel._rejection import refuse
+from toka.kernel._state import Family
 from toka.kernel._task_facts import TaskCancelled, TaskRevived
 from toka.types import (
     MAX_PERMISSIONS,
@@ -41,7 +41,7 @@ from toka.types import (
 
 if TYPE_CHECKING:
     from toka.kernel._decision import Decision
-    from toka.kernel._state import AgentState, Family, TaskState
+    from toka.kernel._state import AgentState, TaskState
     from toka.types import (
         EventId,
         FinishAgent,
@@ -62,6 +62,7 @@ def spawn_agent(decision: Decision, operation: SpawnAgent) -> None:
     require_amounts(operation.budget)
     if parent is None:
         agent, causes = root_agent(decision.ids.entity()), NO_CAUSES
+        decision.check_slice(Family().agents, agent, operation.name, operation.budget)
     else:
         agent, causes = _child(decision, operation, parent)
     spawned = AgentSpawned(
@@ -91,7 +92,7 @@ def _child(
             " or restart that one.",
             details={"agent": agent, "state": agents[agent].phase},
         )
-    check_affordable(agents, parent, slice_of(operation.budget), f"the budget of {agent}")
+    decision.check_slice(agents, agent, operation.name, operation.budget)
     return agent, (known.cause,)
 
 
@@ -155,8 +156,7 @@ def restart_agent(decision: Decision, operation: RestartAgent) -> None:
     if parent is not None:
         decision.agent(parent, "work")
         budget = what_is_left(known.account)
-        agents = decision.family(agent).agents
-        check_affordable(agents, parent, slice_of(budget), f"the budget of {agent}")
+        decision.check_slice(decision.family(agent).agents, agent, known.name, budget)
         restarted = decision.record_for(
             agent, AgentRestarted(operation.reason, budget), known.cause
         )

@@ -8,7 +8,6 @@ from toka.kernel._account import triple
 from toka.kernel._agent_facts import MessageSent, ObservationEmitted
 from toka.kernel._budget_facts import BudgetReserved, BudgetSettled
 from toka.kernel._decision import HOSTS, require_amounts, require_text
-from toka.kernel._ledger import check_affordable
 from toka.kernel._limits import MAX_HOLDER_BYTES, MAX_OPEN_RESERVATIONS
 from toka.kernel._rejection import refuse
 from toka.kernel._system_facts import HostOpened
@@ -59,7 +58,7 @@ def reserve_budget(decision: Decision, operation: ReserveBudget) -> None:
     amounts = operation.amounts
     require_amounts(amounts)
     agents = decision.family(agent).agents
-    check_affordable(agents, agent, triple(amounts), "the reservation")
+    decision.check_affordable(agents, agent, triple(amounts), "the reservation")
     decision.record_for(agent, BudgetReserved(decision.ids.entity(), amounts), known.cause)
 
 

@@ -22,7 +22,6 @@ from toka.kernel._decision import (
     task_in,
     task_number,
 )
-from toka.kernel._ledger import check_affordable
 from toka.kernel._limits import (
     MAX_STEP_NAME_BYTES,
     MAX_STEP_PATH_BYTES,
@@ -72,7 +71,8 @@ def start_step(decision: Decision, operation: StartStep) -> None:
         decision.record_for(agent, repeated, earlier.event, task.cause)
         return
     causes = _begin(decision, intent, task, known)
-    check_affordable(family.agents, agent, triple(intent.estimate), f"step {intent.name}")
+    purpose = f"step {intent.name}"
+    decision.check_affordable(family.agents, agent, triple(intent.estimate), purpose)
     causes += _consume_approval(decision, intent, number)
     started = StepStarted(number, intent.fence, intent.path, intent.ordinal, _intent(intent))
     decision.record_for(agent, started, *causes)

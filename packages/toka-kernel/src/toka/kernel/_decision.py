@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from toka.capability.core import PermissionSyntaxError
+from toka.kernel._account import slice_of
 from toka.kernel._event import KernelEvent
+from toka.kernel._ledger import Books, check_affordable, paying
 from toka.kernel._limits import MAX_AMOUNT, MAX_FAILURE_MESSAGE_BYTES, MAX_STEP_NAME_BYTES
 from toka.kernel._phases import AGENT_TRANSITIONS, TASK_TRANSITIONS
 from toka.kernel._rejection import Refusal, refuse
@@ -23,6 +25,7 @@ from toka.types import (
     agent_of,
     check_size,
     check_text,
+    parent_of,
     root_of,
     task_id,
 )
@@ -31,8 +34,10 @@ if TYPE_CHECKING:
     from msgspec import Raw
 
     from toka.capability.core import Claims, PermissionSet
+    from toka.kernel._account import Triple
     from toka.kernel._event import Ids
     from toka.kernel._facts import Body
+    from toka.kernel._ledger import Agents, TokenAccounts
     from toka.kernel._phases import AgentTrigger, TaskTrigger
     from toka.kernel._state import AgentState, Family, KernelState, TaskState
     from toka.types import Amounts, Budget, EventId, Failure, TaskId
@@ -51,6 +56,11 @@ class Decision:
     now: int
     ids: Ids
     events: list[KernelEvent] = attrs.field(factory=list[KernelEvent])
+    accounts: TokenAccounts = attrs.field(init=False)
+    """The accounts of tokens as they will be once the caller's token is admitted."""
+
+    def __attrs_post_init__(self) -> None:
+        self.accounts = self.state.accounts
 
     def record(self, stream: str, intent: str, body: Body, parents: tuple[EventId, ...]) -> EventId:
         """Decide an event and return its identifier."""
@@ -96,6 +106,29 @@ class Decision:
             raise denied(request, claims.subject)
         if task.taint and not approved:
             raise tainted(request, "the task", task.taint)
+
+    # Who pays
+
+    def check_affordable(
+        self, agents: Agents, agent: AgentId, wanted: Triple, purpose: str
+    ) -> None:
+        """Refuse unless the agent, and the caller's token with its chain, can pay."""
+        books = Books(agents, self.accounts)
+        payers = paying(self._links(), agents, agent) if self.claims.budget else ()
+        check_affordable(books, agent, wanted, purpose, payers)
+
+    def check_slice(self, agents: Agents, agent: AgentId, name: str, budget: Budget) -> None:
+        """Refuse unless all who would pay for an agent can give it its budget."""
+        known, parent = agents.get(agent), parent_of(agent)
+        before = () if known is None else known.payers
+        payers = paying((*before, *self._links()), agents, parent)
+        books, purpose = Books(agents, self.accounts), f"the budget of {name}"
+        check_affordable(books, parent, slice_of(budget), purpose, payers)
+
+    def _links(self) -> list[str]:
+        """Return the accounts of the caller's token."""
+        claims = self.claims
+        return [hop.token_id for hop in claims.accounts if hop.budget] if claims.budget else []
 
     # What exists
 

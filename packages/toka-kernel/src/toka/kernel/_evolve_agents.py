@@ -6,16 +6,19 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from toka.kernel._account import Account, slice_of
+from toka.kernel._account import ZERO, Account, negative, slice_of, triple
 from toka.kernel._changes import (
     agent_of_event,
+    books_of,
     family_of,
+    links_of,
     unfitting,
     with_agent,
+    with_books,
     with_family,
     worked,
 )
-from toka.kernel._ledger import close, grant
+from toka.kernel._ledger import Books, charge, close, count_agent, draw, paying
 from toka.kernel._state import AgentState, Family, KernelState, Mail
 from toka.kernel._tables import EMPTY_TABLE
 from toka.types import AgentId, EntityId, parent_of
@@ -35,7 +38,6 @@ if TYPE_CHECKING:
     )
     from toka.kernel._event import KernelEvent
     from toka.kernel._phases import AgentPhase
-    from toka.types import Budget
 
 
 def agent_spawned(state: KernelState, event: KernelEvent, body: AgentSpawned) -> KernelState:
@@ -50,20 +52,25 @@ def agent_spawned(state: KernelState, event: KernelEvent, body: AgentSpawned) ->
         body.untainted,
         Account(body.budget),
     )
-    family = with_agent(family, event, agent)
-    return with_family(state, event, _adopt(family, event, body.budget))
+    return _adopt(state, event, family, agent)
 
 
-def _adopt(family: Family, event: KernelEvent, budget: Budget) -> Family:
-    """Count the agent of an event among its parent's living children, and grant it its slice."""
+def _adopt(
+    state: KernelState, event: KernelEvent, family: Family, agent: AgentState
+) -> KernelState:
+    """Add an agent that begins to live, count it in its parent, and grant it its slice."""
     parent = parent_of(AgentId(event.stream))
-    if parent is None:
-        return family
-    if parent not in family.agents:
-        raise unfitting(event)
-    known = family.agents[parent]
-    agents = family.agents.insert(parent, attrs.evolve(known, children=known.children + 1))
-    return Family(grant(agents, parent, slice_of(budget)), family.tasks)
+    payers = paying((*agent.payers, *links_of(state, event)), family.agents, parent)
+    family = with_agent(family, event, attrs.evolve(agent, payers=payers))
+    if parent is not None:
+        if parent not in family.agents:
+            raise unfitting(event)
+        known = family.agents[parent]
+        agents = family.agents.insert(parent, attrs.evolve(known, children=known.children + 1))
+        family = Family(agents, family.tasks)
+    tokens = count_agent(count_agent(state.accounts, agent.payers, -1), payers, 1)
+    books = draw(Books(family.agents, tokens), parent, payers, slice_of(agent.account.limit))
+    return with_books(state, event, family, books)
 
 
 def agent_suspended(state: KernelState, event: KernelEvent, _: AgentSuspended) -> KernelState:
@@ -87,8 +94,7 @@ def agent_restarted(state: KernelState, event: KernelEvent, body: AgentRestarted
     family = family_of(state, event)
     agent = worked(agent_of_event(family, event), "restart")
     agent = attrs.evolve(agent, since=event.time, cause=event.id, account=Account(body.budget))
-    family = with_agent(family, event, agent)
-    return with_family(state, event, _adopt(family, event, body.budget))
+    return _adopt(state, event, family, agent)
 
 
 def agent_completed(state: KernelState, event: KernelEvent, _: AgentCompleted) -> KernelState:
@@ -113,9 +119,10 @@ def _end(state: KernelState, event: KernelEvent, phase: AgentPhase) -> KernelSta
     state = _without_reservations(state, agent)
     identifier = AgentId(event.stream)
     parent = parent_of(identifier)
+    books = close(books_of(state, family), identifier)
+    agents = books.agents
     if parent is None:
-        return attrs.evolve(state, families=state.families.remove(EntityId(event.intent)))
-    agents = close(family.agents, identifier)
+        return _dropped(state, event, books)
     ended = attrs.evolve(
         agents[identifier],
         phase=phase,
@@ -127,16 +134,28 @@ def _end(state: KernelState, event: KernelEvent, phase: AgentPhase) -> KernelSta
     above = agents[parent]
     agents = agents.insert(identifier, ended)
     agents = agents.insert(parent, attrs.evolve(above, children=above.children - 1))
-    return with_family(state, event, Family(agents, family.tasks))
+    return with_books(state, event, family, Books(agents, books.tokens))
+
+
+def _dropped(state: KernelState, event: KernelEvent, books: Books) -> KernelState:
+    """Forget a family, and that its agents drew on accounts of tokens."""
+    tokens = books.tokens
+    if tokens:
+        for agent in books.agents.values():
+            tokens = count_agent(tokens, agent.payers, -1)
+    families = state.families.remove(EntityId(event.intent))
+    return attrs.evolve(state, families=families, accounts=tokens)
 
 
 def _without_reservations(state: KernelState, agent: AgentState) -> KernelState:
     if not agent.reservations:
         return state
-    reservations = state.reservations
+    reservations, tokens = state.reservations, state.accounts
     for reservation in agent.reservations:
+        known = reservations[reservation]
+        tokens = charge(tokens, known.payers, negative(triple(known.amounts)), ZERO)
         reservations = reservations.remove(reservation)
-    return attrs.evolve(state, reservations=reservations)
+    return attrs.evolve(state, reservations=reservations, accounts=tokens)
 
 
 def observation_emitted(

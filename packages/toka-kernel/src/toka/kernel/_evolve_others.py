@@ -9,15 +9,18 @@ import attrs
 from toka.kernel._account import ZERO, negative, triple
 from toka.kernel._changes import (
     agent_of_event,
+    books_of,
     family_of,
+    payers_of,
     task_of_event,
     unfitting,
     with_agent,
+    with_books,
     with_family,
     with_task,
     worked,
 )
-from toka.kernel._ledger import book
+from toka.kernel._ledger import book, open_accounts
 from toka.kernel._state import (
     FIRST_SWEEP,
     ApprovalState,
@@ -129,9 +132,10 @@ def budget_reserved(state: KernelState, event: KernelEvent, body: BudgetReserved
     agent = agent_of_event(family, event)
     agent = attrs.evolve(agent, reservations=(*agent.reservations, body.reservation))
     family = with_agent(family, event, agent)
-    agents = book(family.agents, AgentId(event.stream), triple(body.amounts), ZERO)
-    reservation = Reservation(AgentId(event.stream), body.amounts, event.id)
-    state = with_family(state, event, Family(agents, family.tasks))
+    payers, identifier = payers_of(state, event, family), AgentId(event.stream)
+    books = book(books_of(state, family), identifier, triple(body.amounts), ZERO, payers)
+    reservation = Reservation(identifier, body.amounts, event.id, payers)
+    state = with_books(state, event, family, books)
     return attrs.evolve(
         state, reservations=state.reservations.insert(body.reservation, reservation)
     )
@@ -146,24 +150,29 @@ def budget_settled(state: KernelState, event: KernelEvent, body: BudgetSettled) 
     agent = agent_of_event(family, event)
     left = tuple([other for other in agent.reservations if other != body.reservation])
     family = with_agent(family, event, attrs.evolve(agent, reservations=left))
-    agents = book(family.agents, known.agent, negative(triple(known.amounts)), triple(body.spent))
-    state = with_family(state, event, Family(agents, family.tasks))
+    aside, spent = negative(triple(known.amounts)), triple(body.spent)
+    books = book(books_of(state, family), known.agent, aside, spent, known.payers)
+    state = with_books(state, event, family, books)
     return attrs.evolve(state, reservations=state.reservations.remove(body.reservation))
 
 
 def token_admitted(state: KernelState, event: KernelEvent, body: TokenAdmitted) -> KernelState:
-    """Remember what the token said, until it has expired.
+    """Remember what the token said, until it has expired, and open the accounts that it draws on.
 
     Expired tokens are looked for only when there are twice as many as after the last look, so the
     cost for each token stays constant, and memory stays within twice what is valid.
     """
     tokens, sweep = state.tokens.insert(body.token, body), state.sweep
+    accounts = open_accounts(state.accounts, body)
     if len(tokens) >= sweep:
         for token, admitted in state.tokens.items():
             if admitted.expires_at * NANOSECONDS <= event.time:
                 tokens = tokens.remove(token)
+        for name, account in accounts.items():
+            if account.until * NANOSECONDS <= event.time and account.idle:
+                accounts = accounts.remove(name)
         sweep = max(FIRST_SWEEP, 2 * len(tokens))
-    return attrs.evolve(state, tokens=tokens, sweep=sweep)
+    return attrs.evolve(state, tokens=tokens, sweep=sweep, accounts=accounts)
 
 
 def host_opened(state: KernelState, event: KernelEvent, body: HostOpened) -> KernelState:

@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING
 import attrs
 
 from toka.kernel._account import ZERO, negative, triple
-from toka.kernel._changes import family_of, task_of_event, with_family, with_task
-from toka.kernel._ledger import book
+from toka.kernel._changes import (
+    books_of,
+    family_of,
+    payers_of,
+    task_of_event,
+    with_books,
+    with_family,
+    with_task,
+)
+from toka.kernel._ledger import Books, book
 from toka.kernel._limits import MAX_TAINT_LABELS
 from toka.kernel._state import Family, KernelState, PathState, StartedStep, TaskState
 from toka.kernel._step_facts import Terms
@@ -17,7 +25,6 @@ from toka.types import NOTHING, AgentId, digest
 if TYPE_CHECKING:
     from toka.kernel._event import KernelEvent
     from toka.kernel._step_facts import StepCompleted, StepFailed, StepRepeated, StepStarted, Toll
-    from toka.types import Amounts
 
 _NO_TERMS = Terms()
 
@@ -39,13 +46,15 @@ def step_started(state: KernelState, event: KernelEvent, body: StepStarted) -> K
         terms.approval,
         terms.message,
         terms.estimate,
+        payers_of(state, event, family),
     )
     started = attrs.evolve(task, started=task.started.insert(body.path, step), last=event.id)
     family = with_task(family, identifier, started)
-    if terms.estimate != NOTHING:
-        agents = book(family.agents, AgentId(event.stream), triple(terms.estimate), ZERO)
-        family = Family(agents, family.tasks)
-    return with_family(state, event, family)
+    if terms.estimate == NOTHING:
+        return with_family(state, event, family)
+    aside = triple(terms.estimate)
+    books = book(books_of(state, family), AgentId(event.stream), aside, ZERO, step.payers)
+    return with_books(state, event, family, books)
 
 
 def step_repeated(state: KernelState, event: KernelEvent, body: StepRepeated) -> KernelState:
@@ -63,9 +72,9 @@ def step_finished(
     """Advance the path, and settle what the step has spent."""
     family = family_of(state, event)
     identifier, task = task_of_event(family, event, body.task)
-    started, estimate = task.started, NOTHING
+    started, earlier = task.started, None
     if body.intent is None:
-        estimate = started[body.path].estimate
+        earlier = started[body.path]
         started = started.remove(body.path)
     toll = body.toll
     taint = task.taint if toll is None else _merged(task.taint, toll.taint)
@@ -87,20 +96,28 @@ def step_finished(
     )
     agents, tasks = family.agents, family.tasks.insert(identifier, finished)
     family = Family(agents, tasks)
-    if toll is not None or estimate is not NOTHING:
-        family = _settle(family, event, estimate, toll)
-    return with_family(state, event, family)
+    if toll is None and (earlier is None or earlier.estimate is NOTHING):
+        return with_family(state, event, family)
+    return with_books(state, event, family, _settled(state, event, family, earlier, toll))
 
 
-def _settle(family: Family, event: KernelEvent, estimate: Amounts, toll: Toll | None) -> Family:
+def _settled(
+    state: KernelState,
+    event: KernelEvent,
+    family: Family,
+    earlier: StartedStep | None,
+    toll: Toll | None,
+) -> Books:
     spent = NOTHING if toll is None else toll.spent
-    agents = family.agents
+    estimate = NOTHING if earlier is None else earlier.estimate
+    books, agent = books_of(state, family), AgentId(event.stream)
     if estimate != NOTHING or spent != NOTHING:
-        agents = book(agents, AgentId(event.stream), negative(triple(estimate)), triple(spent))
+        payers = payers_of(state, event, family) if earlier is None else earlier.payers
+        books = book(books, agent, negative(triple(estimate)), triple(spent), payers)
     if toll is not None and toll.taint:
-        agent = attrs.evolve(agents[AgentId(event.stream)], tainted=True)
-        agents = agents.insert(AgentId(event.stream), agent)
-    return Family(agents, family.tasks)
+        marked = attrs.evolve(books.agents[agent], tainted=True)
+        books = Books(books.agents.insert(agent, marked), books.tokens)
+    return books
 
 
 def _merged(taint: tuple[str, ...], labels: tuple[str, ...]) -> tuple[str, ...]:

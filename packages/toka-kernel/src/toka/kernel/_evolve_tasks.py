@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from toka.kernel._account import ZERO, Triple, add, negative, triple
+from toka.kernel._account import ZERO, negative, triple
 from toka.kernel._changes import (
     agent_of_event,
+    books_of,
     family_of,
     task_of_event,
     with_agent,
+    with_books,
     with_family,
     with_task,
     worked,
@@ -19,10 +21,11 @@ from toka.kernel._changes import (
 from toka.kernel._ledger import book
 from toka.kernel._state import Family, KernelState, Lease, TaskState
 from toka.kernel._tables import EMPTY_TABLE
-from toka.types import AgentId, task_id
+from toka.types import NOTHING, AgentId, task_id
 
 if TYPE_CHECKING:
     from toka.kernel._event import KernelEvent
+    from toka.kernel._ledger import Books
     from toka.kernel._phases import TaskPhase
     from toka.kernel._task_facts import (
         LeaseRenewed,
@@ -131,7 +134,7 @@ def _end_attempt(
     family = family_of(state, event)
     identifier, task = task_of_event(family, event, number)
     family = _count_end(family, event, task, phase)
-    family = _return_estimates(family, event, task)
+    books = _return_estimates(books_of(state, family), event, task)
     ended = None
     if phase is not None:
         ended = TaskState(
@@ -147,7 +150,8 @@ def _end_attempt(
             EMPTY_TABLE,
             task.taint,
         )
-    return _without_approvals(with_family(state, event, with_task(family, identifier, ended)), task)
+    state = with_books(state, event, with_task(family, identifier, ended), books)
+    return _without_approvals(state, task)
 
 
 def _count_end(
@@ -164,14 +168,12 @@ def _count_end(
     return with_agent(family, event, agent)
 
 
-def _return_estimates(family: Family, event: KernelEvent, task: TaskState) -> Family:
-    total: Triple = ZERO
+def _return_estimates(books: Books, event: KernelEvent, task: TaskState) -> Books:
     for step in task.started.values():
-        total = add(total, triple(step.estimate))
-    if total == ZERO:
-        return family
-    agents = book(family.agents, AgentId(event.stream), negative(total), ZERO)
-    return Family(agents, family.tasks)
+        if step.estimate != NOTHING:
+            aside = negative(triple(step.estimate))
+            books = book(books, AgentId(event.stream), aside, ZERO, step.payers)
+    return books
 
 
 def _without_approvals(state: KernelState, task: TaskState) -> KernelState:

@@ -21,9 +21,9 @@ from toka.kernel._decision import TOKENS, Decision
 from toka.kernel._errors import ReplayError
 from toka.kernel._evolvers import EVOLVERS
 from toka.kernel._extension import ExtensionFact, ExtensionRegistry
-from toka.kernel._ledger import check_affordable
+from toka.kernel._ledger import open_accounts
 from toka.kernel._rejection import Refusal, Rejection, refuse
-from toka.kernel._system_facts import ExtensionRecorded, TokenAdmitted
+from toka.kernel._system_facts import ExtensionRecorded, TokenAdmitted, TokenHop
 from toka.kernel._tables import EMPTY_TABLE
 from toka.types import (
     MAX_OBSERVATION_BYTES,
@@ -163,7 +163,9 @@ def _admit(decision: Decision) -> None:
         )
     known = decision.state.tokens.get(claims.token_id)
     if known is None:
-        decision.record(TOKENS, TOKENS, _admission(claims), ())
+        admission = _admission(claims)
+        decision.accounts = open_accounts(decision.accounts, admission)
+        decision.record(TOKENS, TOKENS, admission, ())
     elif (
         known.permissions != claims.permissions
         or known.subject != claims.subject
@@ -172,6 +174,8 @@ def _admit(decision: Decision) -> None:
         or known.vault != claims.vault
         or known.budget != claims.budget
         or known.issued_at != claims.issued_at
+        or known.holder != claims.holder
+        or ((known.chain or claims.chain) and known.chain != _links(claims))
     ):
         raise refuse(
             "token_conflict",
@@ -191,7 +195,13 @@ def _admission(claims: Claims) -> TokenAdmitted:
         claims.budget,
         claims.issued_at,
         claims.expires_at,
+        _links(claims),
+        claims.holder,
     )
+
+
+def _links(claims: Claims) -> tuple[TokenHop, ...]:
+    return tuple([TokenHop(hop.token_id, hop.subject, hop.budget) for hop in claims.chain])
 
 
 def _check_estimate(decision: Decision, operation: FinishStep) -> None:
@@ -200,7 +210,7 @@ def _check_estimate(decision: Decision, operation: FinishStep) -> None:
     task = decision.task(step.task, "act")
     if step.path not in task.started:
         agents = decision.family(agent).agents
-        check_affordable(agents, agent, triple(step.estimate), f"step {step.name}")
+        decision.check_affordable(agents, agent, triple(step.estimate), f"step {step.name}")
 
 
 class _NoIds:

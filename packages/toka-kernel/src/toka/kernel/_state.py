@@ -10,7 +10,7 @@ from typing import Final, Literal
 import attrs
 import msgspec
 
-from toka.kernel._account import Account
+from toka.kernel._account import Account, TokenAccount
 from toka.kernel._phases import ENDED, AgentPhase, TaskPhase
 from toka.kernel._system_facts import TokenAdmitted
 from toka.kernel._tables import EMPTY_TABLE, Table, canonical_bytes
@@ -68,6 +68,8 @@ class AgentState:
     reservations: tuple[EntityId, ...] = ()
     mailbox: Table[str, Mail] = EMPTY_TABLE
     next_mail: int = 0
+    payers: tuple[str, ...] = ()
+    """Accounts of tokens that pay for what it draws, beside its parent's account."""
 
     @property
     def ended(self) -> bool:
@@ -98,6 +100,8 @@ class StartedStep:
     approval: EntityId | None
     message: EntityId | None
     estimate: Amounts
+    payers: tuple[str, ...] = ()
+    """Accounts of tokens that pay for it, beside its agent's account."""
 
 
 @attrs.frozen
@@ -163,6 +167,7 @@ class Reservation:
     agent: AgentId
     amounts: Amounts
     event: EventId
+    payers: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -190,6 +195,8 @@ class KernelState:
     """Admitted tokens at which expired ones are dropped next."""
     host: Host = NO_HOST
     extensions: Table[str, Table[str, msgspec.Raw]] = EMPTY_TABLE
+    accounts: Table[str, TokenAccount] = EMPTY_TABLE
+    """By the name of a token, or of a link of a chain: what it may spend."""
 
     def agent(self, agent: AgentId) -> AgentState | None:
         """Return an agent of a family that has not ended, or None."""

@@ -7,6 +7,15 @@ import msgspec
 
 
 @attrs.frozen
+class TokenHop:
+    """One link of a token's chain, and what it may spend."""
+
+    token: str
+    subject: str
+    budget: tuple[tuple[str, int], ...] = ()
+
+
+@attrs.frozen
 class TokenAdmitted:
     """A token was used for the first time; this is what it said.
 
@@ -23,6 +32,18 @@ class TokenAdmitted:
     issued_at: int
     """Seconds since the Unix epoch, as in the token."""
     expires_at: int
+    chain: tuple[TokenHop, ...] = ()
+    """Who handed it to whom, the root first; empty for a token straight from its issuer."""
+    holder: str | None = None
+    """Thumbprint of the key whose possession was proved."""
+
+    @property
+    def accounts(self) -> tuple[TokenHop, ...]:
+        """The links that state a budget: whatever the token spends, each of them pays."""
+        if not self.budget:
+            return ()
+        links = self.chain or (TokenHop(self.token, self.subject, self.budget),)
+        return tuple([link for link in links if link.budget])
 
 
 @attrs.frozen
