@@ -1,1 +1,5 @@
-"""The Toka event store on LevelDB, or on RocksDB where LevelDB has no wheel."""
+"""The event store on LevelDB, or on RocksDB where LevelDB has no wheel."""
+
+from toka.store.sled._store import MAX_WAITING, MAX_WAITING_BYTES, SledStore
+
+__all__ = ["MAX_WAITING", "MAX_WAITING_BYTES", "SledStore"]
