@@ -19,6 +19,8 @@ class AgentSpawned:
     untainted: tuple[str, ...]
     budget: Budget
     spec: msgspec.Raw
+    tainted: bool = False
+    """Whoever spawned it had read from outside."""
 
 
 @attrs.frozen

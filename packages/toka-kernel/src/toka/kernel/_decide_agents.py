@@ -72,6 +72,7 @@ def spawn_agent(decision: Decision, operation: SpawnAgent) -> None:
         operation.untainted,
         operation.budget,
         operation.spec,
+        decision.caller_tainted,
     )
     decision.record_for(agent, spawned, *causes)
 

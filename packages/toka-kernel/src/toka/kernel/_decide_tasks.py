@@ -47,7 +47,10 @@ def schedule_task(decision: Decision, operation: ScheduleTask) -> None:
             " are kept.",
             details={"agent": agent, "limit": MAX_QUEUED_TASKS},
         )
-    decision.record_for(agent, TaskScheduled(known.next_task, operation.task), known.cause)
+    # What a tainted agent wants done may be what the outside told it to want.
+    taint = (f"agent:{decision.claims.subject}",) if decision.caller_tainted else ()
+    scheduled = TaskScheduled(known.next_task, operation.task, taint)
+    decision.record_for(agent, scheduled, known.cause)
 
 
 def start_task(decision: Decision, operation: StartTask) -> None:

@@ -93,9 +93,14 @@ class Decision:
             return
         if not _covers(claims.guarded, request):
             raise denied(request, claims.subject)
-        caller = self.state.agent(AgentId(claims.subject))
-        if caller is not None and caller.tainted:
+        if self.caller_tainted:
             raise tainted(request, f"agent {claims.subject}", ())
+
+    @property
+    def caller_tainted(self) -> bool:
+        """Whether the caller is an agent that has read from outside."""
+        caller = self.state.agent(AgentId(self.claims.subject))
+        return caller is not None and caller.tainted
 
     def allow_step(self, request: str, task: TaskState, *, approved: bool) -> None:
         """Refuse unless the caller may do `request` in a step of `task`."""

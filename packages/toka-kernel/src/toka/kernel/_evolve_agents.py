@@ -51,6 +51,7 @@ def agent_spawned(state: KernelState, event: KernelEvent, body: AgentSpawned) ->
         body.permissions,
         body.untainted,
         Account(body.budget),
+        tainted=body.tainted,
     )
     return _adopt(state, event, family, agent)
 

@@ -44,7 +44,9 @@ def task_scheduled(state: KernelState, event: KernelEvent, body: TaskScheduled) 
     """Add the task to the queue."""
     family = family_of(state, event)
     agent = worked(agent_of_event(family, event), queued=1, scheduled=1)
-    task = TaskState(body.spec, "queued", 1, 0, 0, None, event.id, event.id)
+    if body.taint:
+        agent = attrs.evolve(agent, tainted=True)
+    task = TaskState(body.spec, "queued", 1, 0, 0, None, event.id, event.id, taint=body.taint)
     family = with_agent(family, event, agent)
     identifier = task_id(AgentId(event.stream), body.task)
     return with_family(state, event, with_task(family, identifier, task))

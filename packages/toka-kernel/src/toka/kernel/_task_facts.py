@@ -15,6 +15,8 @@ class TaskScheduled:
     kind: ClassVar[str] = "task.scheduled.v1"
     task: int
     spec: TaskSpec
+    taint: tuple[str, ...] = ()
+    """Who handed it on after having read from outside."""
 
 
 @attrs.frozen
