@@ -1,5 +1,6 @@
 """The contract of `Node` and `Config`, and messages as bytes."""
 
+import msgspec
 import pytest
 
 from raft_core import (
@@ -139,9 +140,15 @@ def test_bytes_of_another_cluster_or_a_later_version_are_refused() -> None:
 
 def test_fields_added_by_a_later_version_are_skipped() -> None:
     data = bytearray(encode_message(HEARTBEAT, cluster=7))
-    assert data[9] & 0xF0 == 0x90  # an array of up to 15
-    data[9] += 1
+    assert data[9] == 0xDC  # an array of up to 65,535, and its length in two bytes
+    data[11] += 1
     assert decode_message(bytes(data) + b"\x2a", cluster=7) == HEARTBEAT
+
+
+def test_fields_that_an_earlier_version_lacks_are_empty() -> None:
+    fields = msgspec.msgpack.decode(encode_message(HEARTBEAT, cluster=7)[9:])
+    data = encode_message(HEARTBEAT, cluster=7)[:9] + msgspec.msgpack.encode(fields[:14])
+    assert decode_message(data, cluster=7) == HEARTBEAT
 
 
 def test_the_same_input_gives_the_same_output() -> None:

@@ -34,7 +34,7 @@ from raft_core import (
     encode_message,
 )
 from raft_core._conf_changes import conf_change_entry
-from raft_core._messages import LOCAL_TYPES, TERMLESS_TYPES
+from raft_core._messages import LOCAL_TYPES, SNAPSHOT_TYPES, TERMLESS_TYPES
 
 from .network import make_node, make_storage
 
@@ -47,6 +47,8 @@ SETTINGS = (
     {},
     {"pre_vote": True, "check_quorum": True},
     {"check_quorum": True, "read_only": ReadOnlyOption.LEASE_BASED},
+    {"pre_vote": True, "check_quorum": True, "quiesce_tick": 1, "priority": 1},
+    {"max_snapshot_chunk": 2},
     {"async_storage_writes": True, "max_inflight_messages": 2, "max_size_per_message": 100},
 )
 
@@ -101,10 +103,12 @@ class Subject:
             entries=self.payload(kind, index, log_term, term),
             commit=self.index() if kind is MessageType.APP or wild else raft.log.committed,
             vote=rng.randrange(4),
-            snapshot=self.snapshot() if kind is MessageType.SNAP or rng.random() < 0.02 else None,
+            snapshot=self.snapshot() if kind in SNAPSHOT_TYPES or rng.random() < 0.02 else None,
             reject=rng.random() < 0.3,
             reject_hint=max(0, index - rng.randrange(3)),
             context=self.context(kind, wild=wild),
+            priority=rng.choice((0, 0, 2, -1, 2**40)) if wild else rng.randrange(3),
+            offset=rng.choice((-1, 2**63)) if wild else rng.choice((0, 0, 2, 4)),
         )
 
     def payload(self, kind: MessageType, index: int, log_term: int, term: int) -> tuple[Entry, ...]:
@@ -160,7 +164,8 @@ class Subject:
             )
         )
         raft = self.node._raft
-        return Snapshot(self.index() + 1, max(0, raft.term - rng.randrange(3)), conf)
+        data = rng.choice((b"", b"xy", b"vwxyz"))
+        return Snapshot(self.index() + 1, max(0, raft.term - rng.randrange(3)), conf, data)
 
     # What happens
 
@@ -262,6 +267,8 @@ class Subject:
             len(raft.messages_after_write),
             len(raft.read_states),
             raft.election_elapsed,
+            raft.leaderless,
+            raft.incoming and len(raft.incoming.data),
             raft.pending_conf_index,
             raft.uncommitted_size,
             dict(raft.tracker.votes),
@@ -338,6 +345,8 @@ messages = st.builds(
     reject=st.booleans(),
     reject_hint=st.integers(0, 2**64 - 1),
     context=st.binary(max_size=20),
+    priority=st.integers(0, 2**64 - 1),
+    offset=st.integers(0, 2**64 - 1),
 )
 
 

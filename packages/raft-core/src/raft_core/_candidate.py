@@ -52,6 +52,8 @@ HANDLERS: Final[Mapping[MessageType, Handler]] = {
     MessageType.APP: on_leader,
     MessageType.HEARTBEAT: on_leader,
     MessageType.SNAP: on_leader,
+    MessageType.SNAP_CHUNK: on_leader,
+    MessageType.QUIESCE: on_leader,
 }
 
 # Answers to the campaign before this one may still arrive, so each phase takes its own only.

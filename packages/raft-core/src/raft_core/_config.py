@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from raft_core._trace import TraceEvent
 
 _MIB: Final = 2**20
+MAX_PRIORITY: Final = 2**32
 
 
 class RemovedLeader(Enum):
@@ -59,6 +60,10 @@ class Config:
     """Ask before campaigning, so that a node cut off does not depose a leader when it is back."""
     check_quorum: bool = True
     """A leader that hears no quorum steps down; nobody votes against a leader it hears."""
+    priority: int = 0
+    """Of nodes with the same log the one with the highest priority is elected, if it can be."""
+    quiesce_tick: int = 0
+    """After so many ticks with nothing to do a group ends its heartbeats. 0: never."""
     removed_leader: RemovedLeader = RemovedLeader.HAND_OVER
     """What a leader does when it has applied its own removal or demotion."""
     read_only: ReadOnlyOption = ReadOnlyOption.SAFE
@@ -80,6 +85,8 @@ class Config:
     """Bytes under way to one follower. 0: no limit."""
     snapshot_timeout_tick: int = 100
     """A snapshot neither acknowledged nor reported for so many ticks was lost. 0: wait for ever."""
+    max_snapshot_chunk: int = 0
+    """Data of a snapshot in one message; larger ones are sent in pieces. 0: all in one message."""
     max_pending_reads: int = 65_536
     """Reads that wait for a quorum; more are dropped."""
     disable_proposal_forwarding: bool = False
@@ -108,6 +115,15 @@ class Config:
             (
                 min(self.applied, self.seed, self.snapshot_timeout_tick) < 0,
                 "applied, seed and snapshot_timeout_tick must not be negative",
+            ),
+            (not 0 <= self.priority <= MAX_PRIORITY, "priority must be from 0 to 2**32"),
+            (
+                min(self.quiesce_tick, self.max_snapshot_chunk) < 0,
+                "quiesce_tick and max_snapshot_chunk must not be negative",
+            ),
+            (
+                self.quiesce_tick > 0 and (lease or not (self.pre_vote and self.check_quorum)),
+                "quiescence needs pre_vote and check_quorum, and cannot have leases",
             ),
             (min(sizes) < 1 or self.max_uncommitted_size < 0, "no size may be negative or 0"),
             (self.max_inflight_messages < 1, "max_inflight_messages must be at least 1"),

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 #: Context of a vote request whose sender the leader itself chose: it overrides leases.
 TRANSFER_CONTEXT: Final = b"transfer"
 
+#: So many election timeouts without a leader make a node vote for candidates of low priority.
+PRIORITY_PATIENCE: Final = 4
+
 _commit = Struct("<QQ")
 
 _RESPONSE: Final = {
@@ -76,6 +79,7 @@ def campaign(raft: Raft, kind: Campaign) -> None:
                 log_term=last_term,
                 index=last_index,
                 context=TRANSFER_CONTEXT if kind is Campaign.TRANSFER else b"",
+                priority=raft.config.priority,
             )
         raft.send(message)
 
@@ -105,6 +109,10 @@ def on_vote_request(raft: Raft, request: Message) -> None:
     if not free or not raft.log.is_up_to_date(request.index, request.log_term):
         reject_vote(raft, request)
         return
+    if raft.vote != request.sender and _outranks(raft, request):
+        raft.campaign_soon()  # whoever refuses for this reason owes the group a leader
+        reject_vote(raft, request)
+        return
     # In the term that was asked about: a pre-vote is for one that has not begun.
     raft.send(
         Message(type=_RESPONSE[request.type], to=request.sender, sender=raft.id, term=request.term)
@@ -112,6 +120,23 @@ def on_vote_request(raft: Raft, request: Message) -> None:
     if not pre_vote:
         raft.election_elapsed = 0
         raft.vote = request.sender
+
+
+def _outranks(raft: Raft, request: Message) -> bool:
+    """Say whether this node should lead rather than a candidate that could.
+
+    Only if it could win the same votes: it may campaign, and its log is the candidate's to the last
+    entry. And only for a while: it may be unable to reach those who would vote for it, and a leader
+    of low priority is better than none.
+    """
+    log = raft.log
+    return (
+        raft.config.priority > request.priority
+        and raft.is_promotable
+        and raft.leaderless < PRIORITY_PATIENCE * raft.config.election_tick
+        and request.context != TRANSFER_CONTEXT
+        and (request.log_term, request.index) == (log.last_term(), log.last_index())
+    )
 
 
 def reject_vote(raft: Raft, request: Message) -> None:

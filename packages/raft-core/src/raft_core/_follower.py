@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from raft_core import _election, _membership
+from raft_core import _election, _membership, _quiescence, _snapshots
 from raft_core._entries import NO_NODE
 from raft_core._errors import ProposalDroppedError, ReadDroppedError
 from raft_core._messages import Message, MessageType
@@ -76,16 +76,26 @@ def on_heartbeat(raft: Raft, message: Message) -> None:
 
 
 def on_snapshot(raft: Raft, message: Message) -> None:
-    """Replace the log with the leader's snapshot, unless the log holds all of it."""
+    """Replace the log with the leader's snapshot, unless the log holds all of it.
+
+    A snapshot comes whole or in pieces; an entry the log holds already ends it in either form.
+    """
     _hear_leader(raft, message)
     snapshot = message.snapshot
-    if snapshot is not None and _restore(raft, snapshot):
-        _acknowledge(raft, message.sender, raft.log.last_index())
-    else:
+    if snapshot is None or not _needs(raft, snapshot):
         _acknowledge(raft, message.sender, raft.log.committed)
+        return
+    whole = _snapshots.put_together(raft, message, snapshot)
+    if whole is None:
+        return
+    # The log conflicts with what is committed, or is too short: all of it goes. The snapshot may
+    # know nothing of this node yet, whose addition is then among what follows.
+    raft.log.restore(whole)
+    _membership.restore(raft, whole)
+    _acknowledge(raft, message.sender, raft.log.last_index())
 
 
-def _restore(raft: Raft, snapshot: Snapshot) -> bool:
+def _needs(raft: Raft, snapshot: Snapshot) -> bool:
     log = raft.log
     if snapshot.index <= log.committed:
         return False
@@ -93,10 +103,6 @@ def _restore(raft: Raft, snapshot: Snapshot) -> bool:
         # The log is the same up to there, and what follows may be needed (section 7, rule 6).
         log.commit_to(snapshot.index)
         return False
-    # Otherwise the log conflicts with what is committed, or is too short: all of it goes. The
-    # snapshot may know nothing of this node yet, whose addition is then among what follows.
-    log.restore(snapshot)
-    _membership.restore(raft, snapshot)
     return True
 
 
@@ -145,6 +151,8 @@ HANDLERS: Final[Mapping[MessageType, Handler]] = {
     MessageType.APP: on_append,
     MessageType.HEARTBEAT: on_heartbeat,
     MessageType.SNAP: on_snapshot,
+    MessageType.SNAP_CHUNK: on_snapshot,
+    MessageType.QUIESCE: _quiescence.on_quiesce,
     MessageType.PROP: on_proposal,
     MessageType.READ_INDEX: on_read_index,
     MessageType.READ_INDEX_RESP: on_read_index_response,

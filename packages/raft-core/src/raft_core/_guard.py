@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from raft_core._changer import check_conf_state, normalized
 from raft_core._conf_changes import decode_conf_change
+from raft_core._config import MAX_PRIORITY
 from raft_core._election import is_commit
 from raft_core._entries import NO_NODE
 from raft_core._errors import (
@@ -27,6 +28,7 @@ from raft_core._messages import (
     APPLY_THREAD,
     LOCAL_TYPES,
     RESPONSE_TYPES,
+    SNAPSHOT_TYPES,
     TERMLESS_TYPES,
     Message,
     MessageType,
@@ -60,7 +62,7 @@ def check(raft: Raft, message: Message) -> None:
         raise MisaddressedError(f"message for {message.to} came to {raft.id}")
     if not NO_NODE < message.sender < APPLY_THREAD:
         raise MalformedMessageError(f"{message.sender} is no node that can send")
-    if message.responses or (message.snapshot is not None and kind is not MessageType.SNAP):
+    if message.responses or (message.snapshot is not None and kind not in SNAPSHOT_TYPES):
         raise MalformedMessageError(f"{kind.name} carries what belongs to other messages")
     _check_range(raft, message)
     if message.sender == raft.id:
@@ -106,6 +108,8 @@ def _check_range(raft: Raft, message: Message) -> None:
         0 <= message.index <= MAX_INDEX
         and 0 <= message.commit <= MAX_INDEX
         and 0 <= message.reject_hint <= MAX_INDEX
+        and 0 <= message.offset <= MAX_INDEX
+        and 0 <= message.priority <= MAX_PRIORITY
         and 0 <= message.log_term <= raft.term + MAX_TERM_JUMP
     ):
         raise OutOfRangeError(f"{message.type.name} names an index or term out of range")
@@ -164,6 +168,29 @@ def _check_snapshot(raft: Raft, message: Message) -> None:
         check_conf_state(normalized(snapshot.conf_state))
     except ConfChangeError as error:
         raise MalformedMessageError(f"snapshot for no valid group: {error}") from error
+
+
+def _check_chunk(raft: Raft, message: Message) -> None:
+    _check_snapshot(raft, message)
+    if message.snapshot is not None and not message.snapshot.data:
+        raise MalformedMessageError("a piece of nothing")
+
+
+def _check_quiesce(raft: Raft, message: Message) -> None:
+    if message.commit != message.index:
+        raise MalformedMessageError("a leader that rests has committed all of its log")
+    _check_heartbeat(raft, message)
+
+
+def _check_chunk_response(raft: Raft, message: Message) -> None:
+    progress = raft.tracker.progress.get(message.sender)
+    outgoing = None if progress is None or raft.role is not Role.LEADER else progress.outgoing
+    if (
+        outgoing is not None
+        and outgoing.snapshot.index == message.index
+        and message.offset > len(outgoing.snapshot.data)
+    ):
+        raise MalformedMessageError("more of a snapshot than there is")
 
 
 def _check_vote(_raft: Raft, message: Message) -> None:
@@ -225,6 +252,9 @@ _CHECKS: Final[Mapping[MessageType, Callable[[Raft, Message], None]]] = {
     MessageType.VOTE_RESP: _check_vote_response,
     MessageType.PRE_VOTE_RESP: _check_vote_response,
     MessageType.SNAP: _check_snapshot,
+    MessageType.SNAP_CHUNK: _check_chunk,
+    MessageType.SNAP_CHUNK_RESP: _check_chunk_response,
+    MessageType.QUIESCE: _check_quiesce,
     MessageType.HEARTBEAT: _check_heartbeat,
     MessageType.HEARTBEAT_RESP: _check_heartbeat_response,
     MessageType.READ_INDEX: _check_read,

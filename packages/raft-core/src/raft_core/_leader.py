@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from raft_core import _membership, _read_index, _replication, _transfer
+from raft_core import _membership, _read_index, _replication, _snapshots, _transfer
 from raft_core._entries import NO_NODE, Entry
 from raft_core._errors import ProposalDroppedError
 from raft_core._messages import Message, MessageType
@@ -108,6 +108,7 @@ def on_heartbeat_response(raft: Raft, message: Message) -> None:
     # One append, even if the window is full: those under way may all be lost.
     if progress.match < raft.log.last_index() or progress.state is ProgressState.PROBE:
         _replication.send_append(raft, message.sender)
+    _snapshots.on_sign_of_life(raft, message.sender, progress)
     if message.context:
         raft.read_only.acknowledge(message.sender, message.context)
         _read_index.release_confirmed(raft)
@@ -152,6 +153,7 @@ HANDLERS: Final[Mapping[MessageType, Handler]] = {
     MessageType.PROP: on_proposal,
     MessageType.APP_RESP: on_append_response,
     MessageType.HEARTBEAT_RESP: on_heartbeat_response,
+    MessageType.SNAP_CHUNK_RESP: _snapshots.on_chunk_response,
     MessageType.READ_INDEX: _read_index.on_read_index,
     MessageType.TRANSFER_LEADER: on_transfer,
 }

@@ -47,6 +47,12 @@ class MessageType(IntEnum):
     STORAGE_APPLY = 17
     """To the apply thread: apply these entries, then deliver `responses`."""
     STORAGE_APPLY_RESP = 18
+    QUIESCE = 19
+    """The leader and its followers have nothing to do, so heartbeats end; see `_quiescence`."""
+    SNAP_CHUNK = 20
+    """A piece of a snapshot that is not the last one; that is a `SNAP` with an `offset`."""
+    SNAP_CHUNK_RESP = 21
+    """So much of the snapshot at `index` is here: send what follows."""
 
 
 class Message(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False):
@@ -72,6 +78,10 @@ class Message(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=Fal
     context: bytes = b""
     responses: tuple[Message, ...] = ()
     """Storage messages only: deliver these, in order, once this one is done."""
+    priority: int = 0
+    """Votes: the candidate's election priority."""
+    offset: int = 0
+    """Snapshots in pieces: where the data begins within the snapshot; in answers, where it ends."""
 
 
 LOCAL_TYPES: Final = frozenset(
@@ -95,8 +105,11 @@ RESPONSE_TYPES: Final = frozenset(
         MessageType.PRE_VOTE_RESP,
         MessageType.HEARTBEAT_RESP,
         MessageType.READ_INDEX_RESP,
+        MessageType.SNAP_CHUNK_RESP,
     }
 )
+
+SNAPSHOT_TYPES: Final = frozenset({MessageType.SNAP, MessageType.SNAP_CHUNK})
 
 #: Requests passed on for others: they belong to no term.
 TERMLESS_TYPES: Final = frozenset(

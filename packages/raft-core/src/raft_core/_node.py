@@ -150,6 +150,7 @@ class Node:
         raft = self._raft
         if raft.role is Role.FOLLOWER and raft.config.read_only is ReadOnlyOption.SAFE:
             raft.lead = NO_NODE
+            raft.quiescent = False
 
     def report_unreachable(self, member: int) -> None:
         """Tell that messages to a member were not delivered."""
@@ -292,6 +293,7 @@ class Node:
             applied=raft.log.applied,
             last_index=raft.log.last_index(),
             lead_transferee=raft.lead_transferee,
+            quiescent=raft.quiescent,
             conf_state=raft.tracker.conf,
             progress={member: progress.clone() for member, progress in tracked.items()},
         )

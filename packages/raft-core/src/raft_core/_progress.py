@@ -15,6 +15,7 @@ import attrs
 
 if TYPE_CHECKING:
     from raft_core._inflights import Inflights
+    from raft_core._states import Snapshot
 
 
 class ProgressState(IntEnum):
@@ -23,6 +24,17 @@ class ProgressState(IntEnum):
     PROBE = 0
     REPLICATE = 1
     SNAPSHOT = 2
+
+
+@attrs.define
+class Outgoing:
+    """A snapshot on its way to a follower, in pieces."""
+
+    snapshot: Snapshot
+    offset: int = 0
+    """So much of its data the follower has, as far as it has said."""
+    sent_tick: int = 0
+    """When the piece under way was sent, in ticks of the leader's term."""
 
 
 @attrs.define
@@ -41,7 +53,8 @@ class Progress:
     is_learner: bool = False
     state: ProgressState = ProgressState.PROBE
     snapshot_tick: int = 0
-    """When the snapshot under way was sent, in ticks of the leader's term."""
+    """When the snapshot under way was sent, or a piece of it acknowledged, in ticks of the leader's
+    term."""
     pending_snapshot: int = 0
     """Index of the snapshot under way; 0 outside SNAPSHOT."""
     recent_active: bool = False
@@ -51,6 +64,8 @@ class Progress:
     is full. A heartbeat's answer lifts it, else a lost append would stall the follower for good."""
     sent_commit: int = 0
     """The highest commit index on its way to the follower."""
+    outgoing: Outgoing | None = None
+    """The snapshot under way, if it goes in pieces."""
 
     @property
     def is_paused(self) -> bool:
@@ -59,7 +74,8 @@ class Progress:
 
     def clone(self) -> Progress:
         """Return a copy that shares nothing."""
-        return attrs.evolve(self, inflights=self.inflights.clone())
+        outgoing = None if self.outgoing is None else attrs.evolve(self.outgoing)
+        return attrs.evolve(self, inflights=self.inflights.clone(), outgoing=outgoing)
 
     def become_probe(self) -> None:
         """Find out where the follower's log ends, one append at a time.
@@ -89,6 +105,7 @@ class Progress:
         self.state = state
         self.flow_paused = False
         self.pending_snapshot = 0
+        self.outgoing = None
         self.inflights.clear()
 
     def sent_entries(self, count: int, size: int) -> None:

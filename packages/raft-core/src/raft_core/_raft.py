@@ -19,7 +19,9 @@ from raft_core import (
     _leader,
     _membership,
     _persistence,
+    _quiescence,
     _replication,
+    _snapshots,
     _trace,
     _transfer,
 )
@@ -61,7 +63,15 @@ _HANDLERS: Final[Mapping[Role, Mapping[MessageType, Handler]]] = {
     Role.LEADER: {**_ANY_ROLE, **_leader.HANDLERS},
 }
 
-_FROM_LEADER: Final = frozenset({MessageType.APP, MessageType.HEARTBEAT, MessageType.SNAP})
+_FROM_LEADER: Final = frozenset(
+    {
+        MessageType.APP,
+        MessageType.HEARTBEAT,
+        MessageType.QUIESCE,
+        MessageType.SNAP,
+        MessageType.SNAP_CHUNK,
+    }
+)
 
 
 class Raft:
@@ -97,6 +107,13 @@ class Raft:
         self.heartbeat_elapsed = 0
         self.randomized_election_timeout = 0
         self.lease_embargo = 0
+        #: Ticks since a leader was believed in.
+        self.leaderless = 0
+        #: Neither heartbeats nor election timeouts until something happens; see `_quiescence`.
+        self.quiescent = False
+        self.idleness = _quiescence.Idleness()
+        #: The pieces of a snapshot that have arrived so far.
+        self.incoming: _snapshots.Incoming | None = None
         self._random = SplitMix(config.seed ^ (config.id * 0x9E3779B97F4A7C15))
         self._handlers = _HANDLERS[Role.FOLLOWER]
         self.trace("InitState")
@@ -206,6 +223,8 @@ class Raft:
         self.read_only = ReadOnly(self.config.read_only)
         self.early_reads.clear()
         self.reads_unannounced = False
+        self.quiescent = False
+        self.incoming = None
 
     def _draw_election_timeout(self) -> None:
         # Spread over one more timeout, so that split votes are rare (paper, section 5.2).
@@ -234,12 +253,14 @@ class Raft:
         """Ask around first. Neither term nor vote change (dissertation section 9.6)."""
         self.tracker.votes = {}
         self.lead = NO_NODE
+        self.quiescent = False
         self._enter(Role.PRE_CANDIDATE)
 
     def become_leader(self) -> None:
         """Lead, and append an empty entry, through which earlier terms commit (section 5.4.2)."""
         self.reset(self.term)
         self.lead = self.id
+        self.leaderless = 0
         self._enter(Role.LEADER)
         own = self.tracker.progress[self.id]
         own.become_replicate()
@@ -254,14 +275,21 @@ class Raft:
 
     def tick(self) -> None:
         """Let one tick pass."""
+        if self.quiescent:
+            return
         self.lease_embargo = max(0, self.lease_embargo - 1)
         if self.role is Role.LEADER:
             self._tick_leader()
         else:
             self._tick_election()
 
+    def campaign_soon(self) -> None:
+        """Let the election timeout end with the next tick."""
+        self.election_elapsed = self.randomized_election_timeout
+
     def _tick_election(self) -> None:
         self.election_elapsed += 1
+        self.leaderless = 0 if self.lead != NO_NODE else self.leaderless + 1
         if self.is_promotable and self.election_elapsed >= self.randomized_election_timeout:
             self.election_elapsed = 0
             _election.hup(self)
@@ -278,6 +306,10 @@ class Raft:
             self.lead_transferee = NO_NODE
             if self.role is Role.LEADER:
                 self._look_after_members()
+        if self.config.quiesce_tick and self.role is Role.LEADER:
+            _quiescence.tick(self)
+            if self.quiescent:
+                return
         if self.role is Role.LEADER and self.heartbeat_elapsed >= self.config.heartbeat_tick:
             self.heartbeat_elapsed = 0
             _replication.broadcast_heartbeat(self)
@@ -300,6 +332,13 @@ class Raft:
 
         """
         self._trace_message("Receive", message)
+        if self.quiescent:
+            _quiescence.disturb(self, message)
+        else:
+            self.take(message)
+
+    def take(self, message: Message) -> None:
+        """Do what a message asks for, as the role and the term have it."""
         term = message.term
         if term and term != self.term:
             if term < self.term:
@@ -328,7 +367,7 @@ class Raft:
         """Answer a message of an earlier term where silence would leave its sender stuck."""
         kind = message.type
         quiet = self.config.check_quorum or self.config.pre_vote
-        if quiet and kind in (MessageType.HEARTBEAT, MessageType.APP):
+        if quiet and kind in (MessageType.HEARTBEAT, MessageType.APP, MessageType.QUIESCE):
             # This node's term is ahead, perhaps from a campaign while it was cut off. As nobody
             # listens to its votes now, only this tells the leader, who steps down and is elected
             # anew in a term that this node accepts.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from raft_core import _snapshots
 from raft_core._entries import Entry, payload_size
-from raft_core._errors import CompactedError, SnapshotUnavailableError
+from raft_core._errors import CompactedError
 from raft_core._messages import Message, MessageType
 from raft_core._progress import Progress, ProgressState
 
@@ -27,11 +28,11 @@ def maybe_send_append(raft: Raft, to: int, *, send_if_empty: bool) -> bool:
     prev_index = progress.next - 1
     prev_term = log.term(prev_index)
     if prev_term is None:
-        return _send_snapshot(raft, to, progress)
+        return _snapshots.send(raft, to, progress)
     try:
         entries = _entries_for(raft, progress)
     except CompactedError:
-        return _send_snapshot(raft, to, progress)
+        return _snapshots.send(raft, to, progress)
     if not entries and not send_if_empty:
         return False
     raft.send(
@@ -57,21 +58,6 @@ def _entries_for(raft: Raft, progress: Progress) -> tuple[Entry, ...]:
     if progress.state is ProgressState.REPLICATE and progress.inflights.is_full:
         return ()
     return raft.log.entries_from(progress.next, raft.config.max_size_per_message)
-
-
-def _send_snapshot(raft: Raft, to: int, progress: Progress) -> bool:
-    if not progress.recent_active:
-        return False  # nobody to send so much to
-    try:
-        snapshot = raft.log.storage.snapshot()
-    except SnapshotUnavailableError:
-        return False
-    progress.become_snapshot(snapshot.index)
-    progress.snapshot_tick = raft.ticks
-    raft.send(
-        Message(type=MessageType.SNAP, to=to, sender=raft.id, term=raft.term, snapshot=snapshot)
-    )
-    return True
 
 
 def send_all_appends(raft: Raft, to: int) -> None:

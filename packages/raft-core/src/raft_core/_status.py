@@ -23,5 +23,7 @@ class Status:
     applied: int
     last_index: int
     lead_transferee: int
+    quiescent: bool
+    """It counts no ticks until something happens: `tick` need not be called."""
     conf_state: ConfState
     progress: Mapping[int, Progress]

@@ -113,6 +113,10 @@ def message(value: Message, indent: str = "") -> str:
         text += f" Commit:{value.commit}"
     if value.vote:
         text += f" Vote:{value.vote}"
+    if value.priority:
+        text += f" Priority:{value.priority}"
+    if value.offset:
+        text += f" Offset:{value.offset}"
     if len(value.entries) == 1:
         text += f" Entries:[{entry(value.entries[0])}]"
     elif value.entries:

@@ -172,7 +172,15 @@ class Group:
             removed_leader=Group._removed_leader(command),
             disable_conf_change_validation=command.flag("disable-conf-change-validation"),
             read_only=ReadOnlyOption(command.value("read-only", "safe")),
+            priority=Group._priority(command, node_id),
+            quiesce_tick=int(command.value("quiesce", "0")),
+            max_snapshot_chunk=int(command.value("chunk", "0")),
         )
+
+    @staticmethod
+    def _priority(command: Command, node_id: int) -> int:
+        priorities = command.values("priorities")
+        return int(priorities[node_id - 1]) if priorities else 0
 
     @staticmethod
     def _removed_leader(command: Command) -> RemovedLeader:
@@ -278,7 +286,7 @@ class Group:
             role = describe.role(status.soft_state.role)
             self.output.write(
                 f"{member.id}: {role} {voter} Term:{status.hard_state.term} "
-                f"Lead:{status.soft_state.lead}"
+                f"Lead:{status.soft_state.lead}" + (" Quiescent" if status.quiescent else "")
             )
 
     def do_status(self, command: Command) -> None:
