@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def _programs() -> Path:
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    found = str(installed[-1]) if installed else shutil.which("initdb")
+    if found is None:
+        pytest.fail("These tests start a PostgreSQL server: install Debian's package postgresql.")
+    return Path(found).parent
+
+
+def _user() -> str | None:
+    """Return whom the server must run as; it refuses to be root."""
+    return pwd.getpwnam("postgres").pw_name if os.geteuid() == 0 else None
+
+
+@attrs.define
+class PostgresServer:
+    """A server with its defaults, in a folder and on a port of its own."""
+
+    folder: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    def create(cls) -> PostgresServer:
+        folder = Path(tempfile.mkdtemp(prefix="toka-postgres-"))
+        if (user := _user()) is not None:
+            shutil.chown(folder, user)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            server = cls(folder, int(probe.getsockname()[1]))
+        initdb = [str(_programs() / "initdb"), "-D", str(folder / "data"), "-U", "toka"]
+        initdb += ["-A", "trust", "-E", "UTF8", "--no-sync", "--locale", "C"]
+        subprocess.run(initdb, check=True, user=user, cwd="/", stdout=subprocess.DEVNULL)  # noqa: S603
+        return server
+
+    def start(self, *settings: str) -> None:
+        postgres = [str(_programs() / "postgres"), "-D", str(self.folder / "data")]
+        postgres += ["-k", str(self.folder), "-p", str(self.port)]
+        for setting in settings:
+            postgres += ["-c", setting]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(postgres, user=_user(), cwd="/", stderr=log)  # noqa: S603
+        ready = [str(_programs() / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        deadline = time.monotonic() + 30
+        while subprocess.run(ready, check=False).returncode:  # noqa: S603
+            assert self.process.poll() is None, (self.folder / "log").read_text()
+            assert time.monotonic() < deadline, "the server does not start"
+            time.sleep(0.02)
+
+    def stop(self, how: int = signal.SIGINT) -> None:
+        """End it: SIGINT is its fast shutdown, SIGQUIT an immediate one, as a crash."""
+        if self.process is not None:
+            self.process.send_signal(how)
+            self.process.wait()
+            self.process = None
+
+    def location(self, schema: str = "toka") -> str:
+        return f"//toka@127.0.0.1:{self.port}/postgres?schema={schema}"
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[PostgresServer]:
+    """A server that all tests share, each with schemas of its own; it is never killed."""
+    server = PostgresServer.create()
+    server.start("fsync=off")
+    yield server
+    server.stop()
+    shutil.rmtree(server.folder)
+
+
+@pytest.fixture
+def own_server() -> Iterator[PostgresServer]:
+    """A server that a test may kill."""
+    server = PostgresServer.create()
+    server.start()
+    yield server
+    server.stop()
+    shutil.rmtree(server.folder)
+
+
+@pytest.fixture(scope="session")
+def schema_names() -> Iterator[str]:
+    return (f"place_{number}" for number in range(1_000_000))
+
+
+@pytest.fixture
+def location(server: PostgresServer, schema_names: Iterator[str]) -> str:
+    return server.location(next(schema_names))
