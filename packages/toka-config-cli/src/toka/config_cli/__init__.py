@@ -1,0 +1,1 @@
+"""Read, check and change configuration files without losing a comment."""

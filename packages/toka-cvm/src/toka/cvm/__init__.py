@@ -1,0 +1,1 @@
+"""A machine for WebAssembly guests whose imports are built from a verified capability token."""

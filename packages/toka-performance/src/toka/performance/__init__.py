@@ -1,0 +1,1 @@
+"""Traces, metrics, profiles and benchmarks that are measured, never made up."""
