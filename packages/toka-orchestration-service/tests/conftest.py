@@ -1,6 +1,6 @@
 """The real stack on a real file, behind a real socket."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from itertools import count
 from pathlib import Path
@@ -12,7 +12,9 @@ import attrs
 import pytest
 
 from toka.agent_runtime import AgentRuntime
-from toka.auth import Authenticator, MemoryRevocations
+from toka.auth import Authenticator, DpopProofs, MemoryRevocations, MemoryUsedTokens
+from toka.capability.core import Hop
+from toka.capability.delegation import DelegatedValidator
 from toka.capability.jwt_hs256 import Hs256Key, JwtHs256Issuer, JwtHs256Validator
 from toka.orchestration import VAULT, Orchestrator, TokenDesk
 from toka.orchestration_service import Settings, serve
@@ -74,6 +76,17 @@ tasks:
 _numbers = count()
 
 
+class Counter:
+    """Counts acts of tokens with a rate, and refuses none."""
+
+    def __init__(self) -> None:
+        self.acts = 0
+
+    def denial(self, accounts: Sequence[Hop]) -> None:
+        assert accounts
+        self.acts += 1
+
+
 @attrs.frozen
 class Served:
     """A service that answers, and a client of it."""
@@ -85,6 +98,7 @@ class Served:
     revocations: MemoryRevocations
     orchestrator: Orchestrator
     authenticator: Authenticator
+    counter: Counter
 
     def token(self, *permissions: str) -> str:
         return self.desk.mint("tester", permissions or OPERATOR)
@@ -144,8 +158,14 @@ def opener(tmp_path: Path, workspace: Path) -> Opener:
     async def open_it() -> AsyncIterator[Served]:
         clock = SystemClock()
         revocations = MemoryRevocations()
+        counter = Counter()
         authenticator = Authenticator(
-            [JwtHs256Validator([key], clock)], clock, revoked=revocations, audit=lambda _: None
+            [DelegatedValidator(JwtHs256Validator([key], clock))],
+            clock,
+            revoked=revocations,
+            proofs=DpopProofs(clock, MemoryUsedTokens(clock)),
+            rates=counter,
+            audit=lambda _: None,
         )
         desk = TokenDesk(JwtHs256Issuer(key, clock), clock)
         credential = desk.mint("host", (f"runtime:host:{VAULT}",))
@@ -167,7 +187,9 @@ def opener(tmp_path: Path, workspace: Path) -> Opener:
                 )
             )
             session = await stack.enter_async_context(aiohttp.ClientSession())
-            yield Served(url, session, runtime, desk, revocations, orchestrator, authenticator)
+            yield Served(
+                url, session, runtime, desk, revocations, orchestrator, authenticator, counter
+            )
 
     return open_it
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from aiohttp import web
 
-from toka.auth import AuthenticationError
+from toka.auth import AuthenticationError, credential_of
 from toka.orchestration_service._call import MAX_BODY_BYTES, Call
 from toka.orchestration_service._problems import problems
 from toka.orchestration_service._routes import ROUTES
@@ -16,6 +16,7 @@ from toka.orchestration_service._routes import ROUTES
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler, Middleware
 
+    from toka.auth import Proof
     from toka.capability.core import Claims
     from toka.orchestration_service._route import Route
     from toka.orchestration_service._service import Service
@@ -29,7 +30,6 @@ _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
 }
 _CLAIMS: Final = web.RequestKey("claims", object)
-_SCHEME: Final = "bearer"
 
 
 def build_app(service: Service) -> web.Application:
@@ -74,28 +74,30 @@ def _authenticated(service: Service) -> Middleware:
     async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
         # Before it is known whether the address means anything: a stranger learns nothing.
         if request.path not in open_paths:
-            request[_CLAIMS] = service.authenticator.authenticate(_token_of(request))
+            token, proof = _presented(request, service.settings.public_url)
+            request[_CLAIMS] = await service.authenticator.authenticate_fetching(token, proof)
         return await handler(request)
 
     return authenticate
 
 
-def _token_of(request: web.Request) -> str:
-    """Return the bearer token of a request (RFC 6750, section 2.1).
+def _presented(request: web.Request, public_url: str | None) -> tuple[str, Proof | None]:
+    """Return the token of a request and its holder's proof (RFC 6750, 2.1; RFC 9449, 7.1).
 
     Raises:
-        AuthenticationError: There is none, or more than one.
+        AuthenticationError: There is no token, or more than one.
     """
-    values = request.headers.getall("Authorization", [])
-    scheme, _, token = values[0].partition(" ") if len(values) == 1 else ("", "", "")
-    if scheme.lower() != _SCHEME or not token:
+    if len(request.headers.getall("Authorization", [])) != 1:
         raise AuthenticationError
-    return token
+    token, proof = credential_of(request, base_url=public_url)
+    if not token:
+        raise AuthenticationError
+    return token, proof
 
 
 def _endpoint(service: Service, route: Route) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
-        token = "" if route.is_open else _token_of(request)
+        token = "" if route.is_open else _presented(request, None)[0]
         claims: Claims | None = request.get(_CLAIMS)
         call = Call(service, request, token, claims)
         if route.needs:

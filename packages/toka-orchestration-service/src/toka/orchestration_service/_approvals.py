@@ -33,7 +33,7 @@ async def answer_approval(call: Call) -> ApprovalAnswer:
     answer = await call.body(AnswerApproval)
     view = await _find(call)
     operation = ResolveApproval(view.approval, answer.decision, answer.reason)
-    await call.service.runtime.submit(Message(call.token, operation))
+    await call.service.runtime.submit(Message(call.token, operation), at_door=True)
     return ApprovalAnswer(view.approval, answer.decision)
 
 

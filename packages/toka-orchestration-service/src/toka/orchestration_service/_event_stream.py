@@ -146,7 +146,7 @@ class _Stream:
         while True:
             await anyio.sleep(service.settings.keep_alive)
             try:
-                service.authenticator.authenticate(self._call.token)
+                service.authenticator.identify(self._call.token)
             except AuthenticationError:
                 await self._write(b": the token is not accepted any more\n\n")
                 scope.cancel()

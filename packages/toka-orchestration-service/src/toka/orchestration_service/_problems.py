@@ -32,7 +32,8 @@ def problem_response(error: TokaError) -> web.Response:
         status=problem.status, body=msgspec.json.encode(problem), content_type=MEDIA_TYPE
     )
     if problem.status == HTTPStatus.UNAUTHORIZED:
-        answer.headers["WWW-Authenticate"] = 'Bearer realm="toka"'
+        answer.headers.add("WWW-Authenticate", 'Bearer realm="toka"')
+        answer.headers.add("WWW-Authenticate", 'DPoP algs="ES256 EdDSA RS256"')
     if problem.status in _WAITING_HELPS:
         answer.headers["Retry-After"] = str(RETRY_SECONDS)
     return answer

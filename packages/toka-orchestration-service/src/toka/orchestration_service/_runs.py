@@ -59,7 +59,7 @@ async def start_run(call: Call) -> StartedRun:
     call.service.executions.require_room()
     definition, warnings = await anyio.to_thread.run_sync(define, call.service.settings, wanted)
     orchestrator = call.service.orchestrator
-    run = await orchestrator.begin(definition, call.token, idempotency_key=key)
+    run = await orchestrator.begin(definition, call.token, idempotency_key=key, at_door=True)
     view = (await call.service.projection.current()).by_id[EntityId(run)]
     if RunDefinition.decode(view.spec).key != definition.key:
         raise KeyReused(
@@ -84,7 +84,7 @@ async def cancel_run(call: Call) -> Run:
     view = await find_run(call)
     if view.ended:
         raise Conflict(f"Run {view.run} has ended.", details={"run": view.run})
-    await call.service.orchestrator.cancel(view.run, wanted.reason, call.token)
+    await call.service.orchestrator.cancel(view.run, wanted.reason, call.token, at_door=True)
     await call.service.projection.current()
     return _render(call, view)
 

@@ -33,6 +33,9 @@ class Settings:
     """What paths of specifications and inputs are relative to; none outside it is read."""
     keep_alive: float = 15.0
     """Seconds between signs of life on a stream of events; its token is checked again then."""
+    public_url: str | None = None
+    """Scheme, host and port as clients see them, which proofs of possession name (RFC 9449); what
+    the request says if left out, which behind a proxy is something else."""
 
 
 class Service:

@@ -72,9 +72,20 @@ class Orchestrator:
         return None if run is None else await load_run(self.runtime.store, run)
 
     async def begin(
-        self, definition: RunDefinition, token: str, *, idempotency_key: str = ""
+        self,
+        definition: RunDefinition,
+        token: str,
+        *,
+        idempotency_key: str = "",
+        at_door: bool = False,
     ) -> AgentId:
         """Record a new run under the caller's token, and return its id. `execute` then runs it.
+
+        Args:
+            definition: What to run.
+            token: Whose permissions the run's agents get a part of.
+            idempotency_key: Under the same one the same run is returned.
+            at_door: Whoever received the token has authenticated it, see `Runtime.submit`.
 
         Raises:
             AuthenticationError: The token is not good.
@@ -83,7 +94,8 @@ class Orchestrator:
         spawn = SpawnAgent(
             None, definition.name, permissions_of_agents(definition), spec=definition.encode()
         )
-        receipt = await self.runtime.submit(Message(token, spawn, idempotency_key))
+        message = Message(token, spawn, idempotency_key)
+        receipt = await self.runtime.submit(message, at_door=at_door)
         spawned = (event for event in receipt.events if isinstance(event.body, AgentSpawned))
         return AgentId(next(spawned).stream)
 
@@ -91,14 +103,21 @@ class Orchestrator:
         """Return the runs that have not ended, oldest first."""
         return tuple(sorted(root_agent(root) for root in self.runtime.state.families))
 
-    async def cancel(self, run: AgentId, reason: str, token: str) -> None:
+    async def cancel(self, run: AgentId, reason: str, token: str, *, at_door: bool = False) -> None:
         """End a run and all its agents, whatever they do.
+
+        Args:
+            run: Which one.
+            reason: Why, for the log.
+            token: Under whose permissions.
+            at_door: Whoever received the token has authenticated it, see `Runtime.submit`.
 
         Raises:
             AuthenticationError: The token is not good.
             Rejected: The token does not cover it, or the run has ended.
         """
-        await self.runtime.submit(Message(token, TerminateAgent(run, reason)))
+        message = Message(token, TerminateAgent(run, reason))
+        await self.runtime.submit(message, at_door=at_door)
 
     async def execute(self, run: AgentId) -> RunResult:
         """Run or resume until the run has ended.

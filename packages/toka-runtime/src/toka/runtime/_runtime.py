@@ -134,22 +134,29 @@ class Runtime:
         """Make the decision on a message and drop it: nothing is recorded.
 
         For effects whose events are written only with their outcome; the kernel decides again then.
+        Asking is no act: a rate that the token states counts the submission.
 
         Raises:
             AuthenticationError: The token is not good.
             Rejected: The kernel would refuse the message.
         """
-        claims = self._authenticator.authenticate(message.token)
+        claims = self._authenticator.identify(message.token)
         rejection = self._kernel.authorize(
             self._decided, message.operation, claims, self.clock.now()
         )
         if rejection is not None:
             raise Rejected(rejection)
 
-    async def submit(self, message: Message) -> Receipt:
+    async def submit(self, message: Message, *, at_door: bool = False) -> Receipt:
         """Decide on a message and return once the decision is on disk.
 
         Cancelling the caller does not undo a decision that was made; it is waited for.
+
+        Args:
+            message: What to decide on.
+            at_door: Whoever received the message has authenticated its token: checked the proof of
+                the token's holder and counted the act. Only whether the token is good is asked
+                again, so that a rate counts one act once.
 
         Raises:
             AuthenticationError: The token is not good.
@@ -160,7 +167,8 @@ class Runtime:
             RuntimeClosed: The runtime was closed.
         """
         self._check_open()
-        claims = self._authenticator.authenticate(message.token)
+        known = self._authenticator.identify if at_door else self._authenticator.authenticate
+        claims = known(message.token)
         if not message.idempotency_key:
             return await self._commit(*self._decide(message, claims))
         return await self._submit_once(message, claims)
