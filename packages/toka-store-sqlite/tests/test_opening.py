@@ -370,10 +370,20 @@ def test_trio_is_refused_in_so_many_words(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_a_file_whose_making_was_cut_short_is_opened(tmp_path):
+async def test_a_head_file_whose_database_is_missing_is_refused_and_nothing_is_made(tmp_path):
     path = tmp_path / "run.db"
-    with closing(connect(path)) as connection:
-        create_schema(connection)  # and killed before the journal mode was set
+    async with await SqliteStore.open(str(path)) as store:
+        await store.append([EventSource().new()])
+    path.unlink()
+    with pytest.raises(Damaged, match="events 1 to 1 were acknowledged"):
+        await SqliteStore.open(str(path))
+    assert not path.exists()
+
+
+async def test_a_store_whose_making_was_cut_short_is_made(tmp_path):
+    path = tmp_path / "run.db"
+    with closing(connect(Files(path).partial)) as connection:
+        create_schema(connection)  # and killed before the file had its name
     async with await SqliteStore.open(str(path)) as store:
         await store.append([EventSource().new()])
     async with await SqliteStore.open(str(path)) as store:

@@ -22,8 +22,8 @@ from urllib.parse import quote
 
 import attrs
 
-from toka.store.core import Damaged, ForeignFile, Head, NewerFormat, OpenRefused
-from toka.store.sqlite._headfile import read_head
+from toka.store.core import EMPTY, Damaged, ForeignFile, Head, NewerFormat, OpenRefused
+from toka.store.sqlite._headfile import HeadFile, read_head
 from toka.store.sqlite._migration import migrate
 from toka.store.sqlite._reader import Reader
 from toka.store.sqlite._schema import (
@@ -66,6 +66,16 @@ class Files:
     @property
     def lock(self) -> Path:
         return self._beside(".lock")
+
+    @property
+    def partial(self) -> Path:
+        """Return the name of a database in the making."""
+        return self._beside(".partial")
+
+    @property
+    def journal(self) -> Path:
+        """Return the name of what SQLite writes beside a database in the making."""
+        return self._beside("-journal")
 
     @property
     def location(self) -> str:
@@ -116,17 +126,37 @@ def identify(files: Files) -> bool:
 
 
 def create(files: Files) -> None:
-    """Make the database, with its schema on disk before this returns.
+    """Make the head file, then the database, both on disk before this returns.
+
+    The database is made under another name. A process that is killed in the middle leaves no file
+    that is half a store, nor one whose rollback journal has to be found beside it. As the head file
+    comes first, a database without one was taken away from it, even one that has no event: its
+    events may have been in the write-ahead log.
 
     Raises:
+        Damaged: There is a head file that says what the missing database had.
         sqlite3.Error: It cannot be made.
-        OSError: The directory cannot be synchronised.
+        OSError: Output failed.
     """
-    with closing(connect(files.database)) as connection:
+    recorded = recorded_head(files)
+    if recorded is not None and recorded.position:
+        raise Damaged(
+            files.location,
+            f"there is no database, and the events 1 to {recorded.position} were acknowledged",
+            hint=f"{_KEEP} To begin anew, move {files.head.name} away.",
+        )
+    partial = Files(files.partial)
+    for path in (partial.database, partial.journal):
+        path.unlink(missing_ok=True)
+    with closing(connect(partial.database)) as connection:
         connection.execute("PRAGMA synchronous = FULL")
         create_schema(connection)
         # Only now, so that the header of the file itself says whose it is.
         connection.execute("PRAGMA journal_mode = WAL")
+    with closing(HeadFile(files.head)) as head_file:
+        head_file.rewrite(EMPTY)
+    sync_directory(files.database.parent)
+    partial.database.replace(files.database)
     sync_directory(files.database.parent)
 
 
@@ -277,13 +307,11 @@ def check_recorded(reader: Reader, location: str, head: Head, recorded: Head | N
         Damaged: The database does not reach it, or has another event there, or none is recorded.
     """
     if recorded is None:
-        if head.position:
-            raise Damaged(
-                location,
-                "the head file beside it is missing or unreadable",
-                hint=f"{_KEEP} A database that was copied needs its head file; use `backup`.",
-            )
-        return
+        raise Damaged(
+            location,
+            "the head file beside it is missing or unreadable",
+            hint=f"{_KEEP} A database that was copied needs its head file; use `backup`.",
+        )
     if recorded.position > head.position:
         raise Damaged(
             location,

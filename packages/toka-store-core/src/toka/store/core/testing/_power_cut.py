@@ -93,6 +93,11 @@ class Recording:
                 return number
         raise ValueError(f"There is no mark {mark!r}.")
 
+    def names(self, at: int) -> dict[int, str]:
+        """Return the path of each file as programs saw it before a record; one of several."""
+        paths, _ = _Cut(self.records[:at], "kept", Random(0), strict=False).names()  # noqa: S311
+        return {file: path for path, file in paths.items()}
+
     def cut(
         self, at: int, fate: Fate = "torn", *, seed: int = 0, strict: bool = False
     ) -> DiskImage:
@@ -133,14 +138,14 @@ class _Cut:
         self._strict = strict
 
     def image(self) -> DiskImage:
-        names, folders = self._names()
+        names, folders = self.names()
         contents = self._contents(set(names.values()))
         files = {path: bytes(contents.get(file, b"")) for path, file in names.items()}
         return DiskImage(files, frozenset(folders))
 
     # ---- names
 
-    def _names(self) -> tuple[dict[str, int], set[str]]:
+    def names(self) -> tuple[dict[str, int], set[str]]:
         happened = [
             (record, safe) for record, safe in self._namings() if safe or self._fate != "lost"
         ]
