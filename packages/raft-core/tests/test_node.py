@@ -162,3 +162,14 @@ def test_the_same_input_gives_the_same_output() -> None:
         return sent
 
     assert run() == run()
+
+
+def test_a_leader_knows_where_its_next_entry_will_be():
+    storage = make_storage(1)
+    node = make_node(1, storage)
+    node.campaign()
+    work(node, storage)
+    term, index = node.term, node.last_index
+    node.propose(b"command")
+    (entry,) = node.ready().entries
+    assert (entry.term, entry.index) == (term, index + 1) == (node.term, node.last_index)

@@ -102,8 +102,9 @@ class Node:
         """Put a change into force whose entry is being applied; return the configuration.
 
         Every node must do this for the same entries. To reject a change, do not call it. With the
-        entry's index given, a change that a snapshot has brought meanwhile is not made twice;
-        where storage writes are asynchronous that can happen.
+        entry's index given, a change that a snapshot has brought meanwhile is not made twice, and
+        what is returned is the configuration at that index all the same: a snapshot can arrive
+        while earlier entries are being applied.
 
         Raises:
             ConfChangeError: It leads to no valid configuration; the old one stays.
@@ -281,6 +282,16 @@ class Node:
         steps, self._steps_on_advance = self._steps_on_advance, []
         for message in steps:
             self._raft.step(message)
+
+    @property
+    def term(self) -> int:
+        """Return the current term; for a leader, that of the entries it appends."""
+        return self._raft.term
+
+    @property
+    def last_index(self) -> int:
+        """Return where the log ends; what a leader proposes next gets the index after it."""
+        return self._raft.log.last_index()
 
     def status(self) -> Status:
         """Return what this node knows, as a copy."""
