@@ -149,7 +149,7 @@ async def serve(options: argparse.Namespace) -> int:
             limits=Limits(options.snapshot_every, options.keep),
             threaded=options.threaded,
         )
-        incoming = partial(Incoming, options.cluster, replica.step)
+        incoming = partial(Incoming, options.cluster, replica.step, replica.wake)
         servers = [
             await loop.create_server(incoming, *options.peers, ssl=accepting),
             await loop.create_server(service.connection, *options.clients, ssl=accepting),

@@ -66,8 +66,8 @@ class Limits:
 class Replica:
     """A node, its disk and its machine.
 
-    Whoever owns it calls `step`, `tick`, `propose` and `read`, and provides `send`. All of them
-    belong to one thread, that of the event loop.
+    Whoever owns it calls `step`, `propose` and `read` as often as there is something, then `wake`;
+    and `tick` at even intervals. All of them belong to one thread, that of the event loop.
     """
 
     id: int
@@ -126,7 +126,7 @@ class Replica:
         replica._loop = asyncio.get_running_loop()
         replica._snapshot_index = snapshot.index
         replica.writer = (ThreadWriter if threaded else InlineWriter)(store, replica._written)
-        replica._wake()
+        replica.wake()
         return replica
 
     # What others ask
@@ -139,13 +139,12 @@ class Replica:
             pass  # whoever sent it asks again
         except MessageError as error:
             _log.warning("refused %s from %s: %s", message.type.name, message.sender, error)
-        self._wake()
 
     def tick(self) -> None:
         """Let one tick pass."""
         self.node.tick()
         self._clock.tick()
-        self._wake()
+        self.wake()
 
     def propose(self, data: bytes, answer: Answer) -> None:
         """Append to the log, and answer with what the machine says to it."""
@@ -153,7 +152,6 @@ class Replica:
             answer(Status.BUSY, b"")
             return
         self._proposals.append((data, answer))
-        self._wake()
 
     def read(self, query: bytes, answer: Answer) -> None:
         """Answer from the machine, with all that was acknowledged before this call."""
@@ -161,18 +159,25 @@ class Replica:
             answer(Status.BUSY, b"")
             return
         self._reads.append((query, answer))
-        self._wake()
 
     # One turn
 
-    def _wake(self) -> None:
-        # Not now: what else arrived in this turn of the loop belongs to the same batch.
-        if not self._scheduled:
-            self._scheduled = True
+    def wake(self) -> None:
+        """Do what the calls since the last time have made possible, now or at the end of the turn.
+
+        If more than one request is under way, others may have arrived in this turn of the loop, on
+        other connections, and belong to the same batch. A single one need not wait for others.
+        """
+        if self._scheduled:
+            return
+        self._scheduled = True
+        requests = len(self._waiting) + len(self._asked) + len(self._proposals) + len(self._reads)
+        if requests > 1:
             self._loop.call_soon(self._turn)
+        else:
+            self._turn()
 
     def _turn(self) -> None:
-        self._scheduled = False
         try:
             if self._proposals:
                 self._propose_all()
@@ -184,6 +189,7 @@ class Replica:
         except Exception as error:  # noqa: BLE001 - the outermost loop: the process ends with it
             self.fail(error)
             return
+        self._scheduled = False
         self.flush()
 
     def _propose_all(self) -> None:
@@ -191,7 +197,7 @@ class Replica:
         if not self._leads:
             self._refuse(proposals)
             return
-        status = self.node.status()
+        term, index = self.node.term, self.node.last_index
         try:
             self.node.propose_batch([self._clock.stamp(data) for data, _ in proposals])
         except ProposalDroppedError:
@@ -202,7 +208,6 @@ class Replica:
             for _, answer in proposals:
                 answer(Status.REFUSED, str(error).encode())
             return
-        term, index = status.hard_state.term, status.last_index
         for _, answer in proposals:
             index += 1
             self._waiting[index] = (term, answer)
@@ -246,7 +251,7 @@ class Replica:
     def _learn_leader(self, leader: int, role: Role) -> None:
         self.leader, self._leads = leader, role is Role.LEADER
         if self._leads:
-            self._clock = LeaderClock(self.node.status().hard_state.term, self.log.time)
+            self._clock = LeaderClock(self.node.term, self.log.time)
             return
         # What was proposed may be in the log of the next leader, or not: only the log can tell.
         waiting, self._waiting = self._waiting, {}
@@ -268,7 +273,7 @@ class Replica:
                 self.applied = self._snapshot_index = message.snapshot.index
                 self._answer_reads()
             self._deliver(message.responses)
-        self._wake()
+        self.wake()
 
     def _deliver(self, responses: Sequence[Message]) -> None:
         remote: list[Message] = []

@@ -80,6 +80,7 @@ class Connection(asyncio.Protocol):
             _log.warning("hung up on a client: %s", error)
             if self._transport is not None:
                 self._transport.abort()
+        self._service.replica.wake()
 
     def _take(self, request: Request) -> None:
         answer = partial(self._answer, request.id)
