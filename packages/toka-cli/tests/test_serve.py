@@ -203,3 +203,18 @@ def test_ctrl_c_stops_a_run_resumably(toka, command, asking):
     assert process.returncode == 130
     assert "The same command goes on with it." in err
     assert toka("status", "--json").json[0]["state"] == "interrupted"
+
+
+def test_a_token_that_is_taken_back_ends_with_all_that_was_narrowed_from_it(toka, command):
+    with served(command, "--print-token") as process:
+        narrowed = toka("token", "narrow", process.token, "--to", "bob").out.strip()
+
+        def status(token: str) -> int:
+            return toka("status", "--json", "--url", process.url, "--token", token).status
+
+        assert (status(process.token), status(narrowed)) == (0, 0)
+        assert toka("token", "revoke", process.token).status == 0
+        deadline = time.monotonic() + 5
+        while status(process.token) == 0:
+            assert time.monotonic() < deadline
+        assert (status(process.token), status(narrowed)) == (5, 5)

@@ -19,7 +19,7 @@ from toka.cli._errors import DataUnusable, NoDataDirectory
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from toka.auth import Authenticator
+    from toka.capability.delegation import DelegatedValidator
     from toka.capability.jwt_hs256 import JwtHs256Issuer
     from toka.store.core import EventStore
     from toka.types import Clock
@@ -32,7 +32,8 @@ class Keys:
     """What signs and checks the tokens of a data directory."""
 
     issuer: JwtHs256Issuer
-    authenticator: Authenticator
+    validator: DelegatedValidator
+    """Checks tokens of the key, and what was narrowed from them; knows nothing of revocation."""
     path: Path
     made: bool
     """The key was made just now."""
@@ -55,6 +56,16 @@ class DataDirectory:
         return self.path / "keys" / "token.key"
 
     @property
+    def revocations(self) -> Path:
+        """What was taken back."""
+        return self.path / "revoked.db"
+
+    @property
+    def used_tokens(self) -> Path:
+        """The proofs of possession that were used."""
+        return self.path / "used.db"
+
+    @property
     def service(self) -> Path:
         """Where a running service says how to reach it."""
         return self.path / "serve.json"
@@ -74,15 +85,16 @@ class DataDirectory:
             KeyFileMissing: There is none, and none is to be made.
             KeyFileError: It is there and cannot be used: readable by others, damaged.
         """
-        from toka.auth import Authenticator, KeyFile  # noqa: PLC0415 - not for --help
+        from toka.auth import KeyFile  # noqa: PLC0415 - not for --help
+        from toka.capability.delegation import DelegatedValidator  # noqa: PLC0415
         from toka.capability.jwt_hs256 import JwtHs256Issuer, JwtHs256Validator  # noqa: PLC0415
 
         if create:
             key, made = KeyFile.load_or_create(self.key)
         else:
             key, made = KeyFile.load(self.key), False
-        validator = JwtHs256Validator([key], clock)
-        return Keys(JwtHs256Issuer(key, clock), Authenticator([validator], clock), self.key, made)
+        validator = DelegatedValidator(JwtHs256Validator([key], clock))
+        return Keys(JwtHs256Issuer(key, clock), validator, self.key, made)
 
     def make(self) -> None:
         """Make the directory, for its owner alone, if it is not there.

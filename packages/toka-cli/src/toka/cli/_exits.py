@@ -45,6 +45,7 @@ _BY_CODE: tuple[tuple[str, Exit], ...] = (
     ("orchestration.spec_changed", Exit.USAGE),
     ("orchestration.unknown_run", Exit.USAGE),
     ("runtime.log", Exit.DATA),
+    ("semantic.model_missing", Exit.USAGE),
     ("service.conflict", Exit.NOT_MET),
     ("service.forbidden", Exit.REFUSED),
     ("service.not_found", Exit.NOT_MET),

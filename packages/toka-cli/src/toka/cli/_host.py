@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Self
 
 import attrs
 
+from toka.cli._authenticator import open_authenticator
 from toka.types import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from toka.auth import Authenticator
     from toka.cli._data_directory import DataDirectory, Keys
     from toka.llm_gateway import Model
     from toka.orchestration import Orchestrator, TokenDesk
@@ -28,6 +30,7 @@ class Host:
     orchestrator: Orchestrator
     desk: TokenDesk
     keys: Keys
+    authenticator: Authenticator
 
 
 @asynccontextmanager
@@ -37,6 +40,8 @@ async def open_host(data: DataDirectory) -> AsyncGenerator[Host, None]:
     Raises:
         StoreError: The log is locked (with the holder), damaged, newer or not to be written.
         KeyFileError: The signing key cannot be used.
+        RevocationError: What was taken back cannot be read.
+        UsedTokensError: The file of used proofs cannot be used.
     """
     # Imported here because `toka --help` and `toka status` need none of it.
     from toka.agent_runtime import AgentRuntime  # noqa: PLC0415
@@ -49,13 +54,16 @@ async def open_host(data: DataDirectory) -> AsyncGenerator[Host, None]:
         keys = data.keys(clock)
         desk = TokenDesk(keys.issuer, clock)
         credential = desk.mint("host", (f"runtime:host:{VAULT}",))
-        async with open_runtime(store, keys.authenticator, credential, clock=clock) as runtime:
+        async with (
+            open_authenticator(data, keys, clock) as authenticator,
+            open_runtime(store, authenticator, credential, clock=clock) as runtime,
+        ):
             workspace = Workspace(Path.cwd(), protected=(data.path / "keys", data.log))
             async with _Models() as models:
                 agents = AgentRuntime(
                     runtime, ToolRegistry.builtin(), models.get, workspace=workspace
                 )
-                yield Host(runtime, Orchestrator(runtime, agents, desk), desk, keys)
+                yield Host(runtime, Orchestrator(runtime, agents, desk), desk, keys, authenticator)
 
 
 class _Models:

@@ -20,6 +20,7 @@ _COMMANDS: Final = {
     "status": ("_status", "Show the runs of a data directory or a service."),
     "agents": ("_agents", "Show the agents of a run, with what they may do."),
     "events": ("_events", "Print the log; --follow goes on with what comes."),
+    "search": ("_search", "Find events by what they are about."),
     "replay": ("_replay", "Recompute the state from the log; --verify proves the log whole."),
     "explain": ("_explain", "Show the causes of an event, and the capabilities that allowed it."),
     "approve": ("_approve", "Answer what agents ask for."),

@@ -92,7 +92,7 @@ async def _serve(wanted: _Wanted, *, print_token: bool) -> None:
         open_host(data) as host,
         serve(
             host.orchestrator,
-            host.keys.authenticator,
+            host.authenticator,
             settings,
             host=wanted.host,
             port=wanted.port,
