@@ -48,6 +48,10 @@ class Member:
     conf: ConfState = attrs.field(factory=ConfState)
 
 
+def content(index: int) -> bytes:
+    return b"%d " % index * 3
+
+
 class Chaos:
     """A group in which anything may happen, with Raft's five promises checked at every step."""
 
@@ -64,7 +68,11 @@ class Chaos:
             "max_inflight_messages": self.rng.choice((1, 3, 256)),
             "max_size_per_message": self.rng.choice((1, 100, 10_000)),
             "max_committed_size_per_ready": self.rng.choice((1, 200, 10_000)),
+            "max_snapshot_chunk": self.rng.choice((0, 3)),
         }
+        if self.settings["pre_vote"] and self.settings["check_quorum"]:
+            self.settings["quiesce_tick"] = self.rng.choice((0, 3, 15))
+        self.priorities = self.rng.choice(((0,) * 6, (0, 1, 2, 2, 1, 0)))
         self.members: dict[int, Member] = {}
         self.wire: list[Message] = []
         self.cut: set[tuple[int, int]] = set()
@@ -86,6 +94,7 @@ class Chaos:
             id=node_id,
             applied=snapshot.index,
             async_storage_writes=True,
+            priority=self.priorities[node_id - 1],
             **self.settings,  # type: ignore[arg-type]
         )
         member = Member(Node(config, storage), storage, applied=snapshot.index)
@@ -159,7 +168,7 @@ class Chaos:
     def compact(self, member: Member) -> None:
         storage = member.storage
         if storage.snapshot().index < member.applied <= storage.last_index():
-            storage.create_snapshot(member.applied, member.conf, b"")
+            storage.create_snapshot(member.applied, member.conf, content(member.applied))
             storage.compact(self.rng.randint(storage.first_index(), member.applied))
 
     def work(self, member: Member) -> None:
@@ -200,6 +209,7 @@ class Chaos:
         if message.type is MessageType.STORAGE_APPEND:
             if message.snapshot is not None and message.snapshot.index > member.applied:
                 member.storage.apply_snapshot(message.snapshot)
+                assert message.snapshot.data in (b"", content(message.snapshot.index))
                 member.applied = message.snapshot.index
                 member.conf = message.snapshot.conf_state
             member.storage.append(message.entries)

@@ -61,7 +61,8 @@ class Config:
     check_quorum: bool = True
     """A leader that hears no quorum steps down; nobody votes against a leader it hears."""
     priority: int = 0
-    """Of nodes with the same log the one with the highest priority is elected, if it can be."""
+    """It votes against candidates of lower priority whose log is no better than its own, so whom
+    a majority outranks is not elected; only for a while, see `PRIORITY_PATIENCE`."""
     quiesce_tick: int = 0
     """After so many ticks with nothing to do a group ends its heartbeats. 0: never."""
     removed_leader: RemovedLeader = RemovedLeader.HAND_OVER
