@@ -13,9 +13,12 @@ from toka.store.core import (
     ORIGIN,
     Event,
     NewEvent,
+    Receipt,
+    event_of_header,
     header_bytes,
     header_digest,
     make_event,
+    make_receipt,
     payload_digest,
 )
 from toka.types import EventId
@@ -138,3 +141,30 @@ def test_a_parent_cannot_pass_for_a_tag():
 def test_an_empty_log_ends_at_its_origin():
     assert EMPTY.position == 0
     assert EMPTY.digest == bytes(32)
+
+
+def test_an_event_is_made_of_its_header_again():
+    event = Event(*FIELDS)
+    header = header_bytes(
+        event, event.position, event.version, event.previous, event.payload_digest
+    )
+    assert event_of_header(header, event.digest, event.payload) == event
+    with pytest.raises(ValueError, match="frame"):
+        event_of_header(header.replace(b"toka.event.1", b"toka.event.9"), b"", b"")
+
+
+@pytest.mark.parametrize(
+    "header", [b"", b"\x90", b"\xc0", msgspec.msgpack.encode(("toka.event.2",))]
+)
+def test_what_is_no_header_makes_no_event(header):
+    with pytest.raises(ValueError, match="header"):
+        event_of_header(header, b"", b"")
+
+
+def test_a_receipt_made_by_a_backend_is_any_other():
+    made = make_receipt(1, 2, b"head")
+    assert made == Receipt(1, 2, b"head")
+    assert hash(made) == hash(Receipt(1, 2, b"head"))
+    assert copy.copy(made) == made
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        made.first = 3

@@ -40,9 +40,11 @@ from toka.store.core._event import (
     Head,
     NewEvent,
     Receipt,
+    event_of_header,
     header_bytes,
     header_digest,
     make_event,
+    make_receipt,
     payload_digest,
 )
 from toka.store.core._expected import ANY, EXISTS, NONE, Expected, Revision, meets
@@ -122,9 +124,11 @@ __all__ = [
     "check_event",
     "check_snapshot",
     "closure",
+    "event_of_header",
     "header_bytes",
     "header_digest",
     "make_event",
+    "make_receipt",
     "meets",
     "open_store",
     "pack_id",

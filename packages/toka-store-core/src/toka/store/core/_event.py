@@ -17,7 +17,7 @@ these bytes; a payload enters by its own digest, so a chain can be proved after 
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeAlias
 
 import attrs
 import msgspec
@@ -133,7 +133,7 @@ EMPTY: Final = Head(0, ORIGIN)
 """The head of a log without events."""
 
 
-@attrs.frozen
+@attrs.frozen(weakref_slot=False)
 class Receipt:
     """The proof that an append is stored."""
 
@@ -197,6 +197,18 @@ _Draft: Final = attrs.make_class(
 )
 
 
+_DraftReceipt: Final = attrs.make_class(
+    "_DraftReceipt", ["first", "last", "head"], slots=True, weakref_slot=False
+)
+
+
+def make_receipt(first: int, last: int, head: bytes) -> Receipt:
+    """Return the same as `Receipt(...)`, at half of its cost; for backends."""
+    receipt: Receipt = _DraftReceipt(first, last, head)
+    receipt.__class__ = Receipt
+    return receipt
+
+
 def make_event(
     id: EventId,  # noqa: A002 - the field's name
     stream: str,
@@ -234,3 +246,76 @@ def make_event(
     )
     event.__class__ = Event
     return event
+
+
+_Fields: TypeAlias = tuple[
+    str,
+    int,
+    int,
+    bytes,
+    bytes,
+    EventId,
+    str,
+    str,
+    int,
+    tuple[EventId, ...],
+    str,
+    str,
+    str,
+    tuple[str, ...],
+]
+_decode: Final = msgspec.msgpack.Decoder(_Fields).decode
+
+
+def event_of_header(header: bytes, digest: bytes, payload: bytes) -> Event:
+    """Return the event of a header that `header_bytes` made; the rest of it is given.
+
+    Nothing is compared with a digest here: that is for whoever read the bytes.
+
+    Args:
+        header: The bytes.
+        digest: Of the header.
+        payload: As it is stored; empty where it was dropped.
+
+    Raises:
+        ValueError: These are not the bytes of a header.
+    """
+    try:
+        fields = _decode(header)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"These bytes are no header: {error}.") from error
+    (
+        frame,
+        position,
+        version,
+        previous,
+        hashed,
+        identifier,
+        stream,
+        kind,
+        time,
+        parents,
+        intent,
+        actor,
+        token,
+        tags,
+    ) = fields
+    if frame != FRAME:
+        raise ValueError(f"The header has the frame {frame!r}, not {FRAME!r}.")
+    return make_event(
+        identifier,
+        stream,
+        kind,
+        payload,
+        time,
+        parents,
+        intent,
+        actor,
+        token,
+        tags,
+        position,
+        version,
+        hashed,
+        previous,
+        digest,
+    )

@@ -18,13 +18,13 @@ from toka.store.core import (
     Event,
     Head,
     NewEvent,
-    Receipt,
     StoreFull,
     UnknownParent,
     WrongHead,
     WrongVersion,
     header_digest,
     make_event,
+    make_receipt,
     meets,
     payload_digest,
 )
@@ -32,7 +32,7 @@ from toka.store.core import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from toka.store.core import Absent, Expected, Query
+    from toka.store.core import Absent, Expected, Query, Receipt
 
 
 @attrs.define(eq=False)
@@ -118,7 +118,7 @@ class Log:
                 raise DuplicateEvent(event.id, "is stored with other content")
         if last > len(self.events):
             raise DuplicateEvent(events[0].id, "is stored, others of this append are not")
-        return Receipt(first, last, self.events[last - 1].digest)
+        return make_receipt(first, last, self.events[last - 1].digest)
 
     def _check_expectations(
         self, streams: Mapping[str, Expected], head: int | None, absent: Sequence[Absent]
@@ -182,7 +182,7 @@ class Log:
                 )
             )
             previous = digest
-        return Receipt(position - len(events) + 1, position, previous)
+        return make_receipt(position - len(events) + 1, position, previous)
 
     def _kept(self, payload: bytes, digest: bytes, position: int) -> bytes:
         """Return the object that all events of this payload share."""

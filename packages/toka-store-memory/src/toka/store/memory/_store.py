@@ -133,8 +133,8 @@ class MemoryStore:
         head: int | None = None,
         absent: Sequence[Absent] = (),
     ) -> Receipt:
-        self._check_open()
-        if self._read_only:
+        if self._closed or self._read_only:
+            self._check_open()
             raise ReadOnlyStore(self.location)
         if not events:
             raise InvalidEvent("An append holds at least one event.")

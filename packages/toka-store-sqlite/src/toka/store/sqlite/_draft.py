@@ -16,11 +16,11 @@ from toka.store.core import (
     SHARED_FROM_BYTES,
     ConditionFailed,
     Head,
-    Receipt,
     UnknownParent,
     WrongHead,
     WrongVersion,
     header_digest,
+    make_receipt,
     meets,
     pack_id,
     payload_digest,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping, Sequence
 
-    from toka.store.core import Absent, Expected, NewEvent
+    from toka.store.core import Absent, Expected, NewEvent, Receipt
     from toka.store.sqlite._reader import Reader
     from toka.store.sqlite._rows import Row
 
@@ -153,7 +153,7 @@ class Draft:
         causes = self._causes(append) if any(event.parents for event in append.events) else {}
         first = self._position + 1
         self._draft(append, causes)
-        return Receipt(first, self._position, self._digest)
+        return make_receipt(first, self._position, self._digest)
 
     def _find(self, demand: Absent) -> int | None:
         """Return the first event of a query, stored or drafted, after a position."""

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 Synchronous: TypeAlias = Literal["full", "normal"]
 """`full`: an acknowledged append survives a power cut. `normal`: it survives the process."""
 
-_WAL_PAGES: Final = 500
+_WAL_PAGES: Final = 1_000
 """Pages of the write-ahead log after which SQLite moves them into the database."""
 
-_WAL_BYTES: Final = 2_359_296
+_WAL_BYTES: Final = 4_456_448
 """Room for those pages with their frame headers, and for the transaction that goes over."""
 
 

@@ -36,6 +36,9 @@ PAGE_BYTES: Final = 4 * 1024 * 1024
 
 _HIGHEST: Final = 2**63 - 1
 
+NO_BUDGET: Final = _HIGHEST
+"""Of bytes: a page has all that was asked for."""
+
 # The record says what it must only where the event it names is the one that is there.
 _COMPACTED: Final = (
     "SELECT compaction.position FROM compaction JOIN event AS mark"
@@ -85,16 +88,31 @@ class Reader:
         ).fetchone()
         return None if row is None else row[0]
 
-    def page(self, after: int, limit: int, budget: int | None = None) -> list[Event]:
+    def page(self, after: int, limit: int, budget: int = NO_BUDGET) -> list[Event]:
         """Return the events after a position.
 
         Args:
             after: The position before the first.
             limit: The most events.
-            budget: Bytes of payload after which to stop early, if any.
+            budget: Bytes of payload after which to stop early.
+
+        Raises:
+            Damaged: One is missing or not what was written.
         """
-        chain = self.chain(after, limit)
-        return list(chain if budget is None else _within(chain, budget))
+        found: list[Event] = []
+        decode = self.decoder.event
+        position, previous = after, self.digest_at(after)
+        for row in self.connection.execute(_CHAIN, (after, limit)):
+            position += 1
+            if row[0] != position or previous is None:
+                raise Damaged(self._location, "an event is missing", position=position)
+            event = decode(row, previous)
+            previous = row[DIGEST]
+            found.append(event)
+            budget -= len(event.payload)
+            if budget <= 0:
+                break
+        return found
 
     def chain(self, after: int, limit: int) -> Iterator[Event]:
         """Yield consecutive events.
@@ -102,25 +120,24 @@ class Reader:
         Raises:
             Damaged: One is missing or not what was written.
         """
-        position, previous = after, self.digest_at(after)
-        for row in self.connection.execute(_CHAIN, (after, limit)):
-            position += 1
-            if row[0] != position or previous is None:
-                raise Damaged(self._location, "an event is missing", position=position)
-            yield self.decoder.event(row, previous)
-            previous = row[DIGEST]
+        while limit > 0:
+            page = self.page(after, limit, PAGE_BYTES)
+            if not page:
+                return
+            yield from page
+            after = page[-1].position
+            limit -= len(page)
 
     def rows(self, after: int, limit: int) -> list[Row]:
         """Return rows after a position as they stand, for `verify`."""
         return self.connection.execute(_CHAIN, (after, limit)).fetchall()
 
     def selected(
-        self, query: Query, after: int, limit: int, *, backward: bool, budget: int | None = None
+        self, query: Query, after: int, limit: int, *, backward: bool, budget: int
     ) -> list[Event]:
         """Return the events of a query beyond a position."""
         found = Selection(self.connection, query).positions(after, limit, backward=backward)
-        events = (self.at(position) for position in found)
-        return list(events if budget is None else _within(events, budget))
+        return list(_within((self.at(position) for position in found), budget))
 
     def first(self, query: Query, after: int) -> int | None:
         """Return the position of the first event of a query after a position, or None."""

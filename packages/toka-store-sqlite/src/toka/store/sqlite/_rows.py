@@ -20,11 +20,10 @@ from toka.store.core import (
     payload_digest,
     unpack_id,
 )
+from toka.types import EventId
 
 if TYPE_CHECKING:
     import sqlite3
-
-    from toka.types import EventId
 
 Row: TypeAlias = tuple[
     int,
@@ -79,7 +78,7 @@ class _Texts(dict[int, str]):
         return text
 
 
-class _Names(dict[bytes, "EventId"]):
+class _Names(dict[bytes, EventId]):
     """Identifiers as text. An event's parents are mostly recent, and writing one costs a lot."""
 
     def __missing__(self, identifier: bytes) -> EventId:
@@ -96,6 +95,7 @@ class RowDecoder:
         self._location = location
         self._texts = _Texts(connection, location)
         self._names = _Names()
+        self._last: tuple[bytes, EventId] = (b"", EventId(""))
 
     def event(self, row: Row, previous: bytes) -> Event:
         """Make a row into an event, checked against its digest.
@@ -142,14 +142,21 @@ class RowDecoder:
         if payload is None:
             raise Damaged(self._location, "its payload is missing", position=position)
         texts = self._texts
+        before, name = self._last
+        causes: tuple[EventId, ...] = ()
         try:
+            if parents:
+                # Most events have one cause, and it is the event before.
+                causes = (name,) if parents == before else self._parents(parents)
+            name = unpack_id(identifier)
+            self._last = (identifier, name)
             return make_event(
-                self._names[identifier],
+                name,
                 texts[stream],
                 texts[kind],
                 payload,
                 time,
-                self._parents(parents) if parents else (),
+                causes,
                 texts[intent],
                 texts[actor],
                 texts[token],

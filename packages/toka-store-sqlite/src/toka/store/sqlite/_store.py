@@ -27,7 +27,7 @@ from toka.store.sqlite._compaction import covered, drop_payloads
 from toka.store.sqlite._failures import TROUBLE, failure
 from toka.store.sqlite._files import Files, identify, inspect, recorded_head
 from toka.store.sqlite._opening import open_writer
-from toka.store.sqlite._reader import PAGE_BYTES, Reader
+from toka.store.sqlite._reader import NO_BUDGET, PAGE_BYTES, Reader
 from toka.store.sqlite._reading import Readings, reading
 from toka.store.sqlite._verification import Verification
 from toka.store.sqlite._writer import write_snapshot
@@ -222,7 +222,7 @@ class SqliteStore:
         where: Query = EVERYTHING,
         *,
         backward: bool = False,
-        budget: int | None = None,
+        budget: int = NO_BUDGET,
     ) -> list[Event]:
         if limit <= 0 or (backward and after == 1):
             self._check_open()
