@@ -165,7 +165,7 @@ def test_the_same_input_gives_the_same_output() -> None:
 
 
 def test_a_leader_knows_where_its_next_entry_will_be():
-    storage = make_storage(1)
+    storage = make_storage(voters=(1,))
     node = make_node(1, storage)
     node.campaign()
     work(node, storage)
