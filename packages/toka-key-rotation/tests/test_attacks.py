@@ -48,7 +48,7 @@ def validator(ring, clock):
     return RotatingValidator(ring, lambda keys: JwtHs256Validator(map(_hs256, keys), clock))
 
 
-def test_1_a_grace_shorter_than_the_longest_token_is_refused():
+def test_attack_4_3_01_a_grace_shorter_than_the_longest_token_is_refused():
     with pytest.raises(InvalidPolicyError, match="still valid"):
         RotationPolicy(grace=3_600)  # As the original had it, with tokens of a day.
     for missing in (1, 60, 300):
@@ -57,7 +57,7 @@ def test_1_a_grace_shorter_than_the_longest_token_is_refused():
     assert RotationPolicy(grace=DAY + 360).grace == DAY + 360
 
 
-def test_2_a_token_signed_just_before_a_rotation_lives_its_life(
+def test_attack_4_3_02_a_token_signed_just_before_a_rotation_lives_its_life(
     ring, clock, issuer, validator, claims_at
 ):
     clock.advance(99)
@@ -79,7 +79,7 @@ def test_2_a_token_signed_just_before_a_rotation_lives_its_life(
     )  # A second after retiring, though nobody tidied up.
 
 
-def test_3_two_rotations_inside_the_grace_keep_the_first_key(
+def test_attack_4_3_03_two_rotations_inside_the_grace_keep_the_first_key(
     ring, clock, issuer, validator, claims_at
 ):
     token = issuer.issue(claims_at(clock.wall))
@@ -90,7 +90,7 @@ def test_3_two_rotations_inside_the_grace_keep_the_first_key(
     assert validator.validate(token).subject == "alice"
 
 
-def test_4_fifty_threads_make_one_new_key(ring, clock):
+def test_attack_4_3_04_fifty_threads_make_one_new_key(ring, clock):
     clock.advance(100)
     barrier = threading.Barrier(50)
 
@@ -219,12 +219,12 @@ def _run(script, kind, path):
 
 
 @pytest.mark.parametrize("kind", ["file", "sqlite"])
-def test_4_eight_processes_make_one_new_key(kind, tmp_path):
+def test_attack_4_3_04_eight_processes_make_one_new_key(kind, tmp_path):
     _run(_EIGHT, kind, tmp_path / "ring")
 
 
 @pytest.mark.parametrize("kind", ["file", "sqlite"])
-def test_5_a_kill_at_each_write_leaves_one_active_key_and_loses_none(kind, tmp_path):
+def test_attack_4_3_05_a_kill_at_each_write_leaves_one_active_key_and_loses_none(kind, tmp_path):
     _run(_KILLED, kind, tmp_path / "ring")
 
 
@@ -271,7 +271,7 @@ def _huge(path):
 @pytest.mark.parametrize(
     "spoil", [_torn, _emptied, _foreign, _open_to_others, _linked, _piped, _huge]
 )
-def test_6_a_spoilt_file_refuses_to_start_and_is_not_replaced(path, wrapping, policy, clock, spoil):
+def test_attack_4_3_06_a_spoilt_file_refuses_to_start_and_is_not_replaced(path, wrapping, policy, clock, spoil):
     spoil(path)
     before = path.lstat()
     for start in (KeyRing, KeyRing.create):
@@ -280,14 +280,14 @@ def test_6_a_spoilt_file_refuses_to_start_and_is_not_replaced(path, wrapping, po
     assert path.lstat() == before or spoil is _piped
 
 
-def test_6_a_file_of_another_owner_is_refused(path, wrapping, policy, clock, monkeypatch):
+def test_attack_4_3_06_a_file_of_another_owner_is_refused(path, wrapping, policy, clock, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
     with pytest.raises(KeyStoreError, match="belongs to"):
         KeyRing(FileStore(path, wrapping), policy, clock)
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")  # noqa: PTH110
-def test_6_a_full_disk_leaves_the_old_ring(path, wrapping, policy, clock, monkeypatch):
+def test_attack_4_3_06_a_full_disk_leaves_the_old_ring(path, wrapping, policy, clock, monkeypatch):
     ring = KeyRing(FileStore(path, wrapping), policy, clock)
     before = path.read_bytes()
     real = os.open
@@ -308,7 +308,7 @@ def test_6_a_full_disk_leaves_the_old_ring(path, wrapping, policy, clock, monkey
     assert ring.state.generation == 2
 
 
-def test_6_a_foreign_database_is_refused(tmp_path, wrapping):
+def test_attack_4_3_06_a_foreign_database_is_refused(tmp_path, wrapping):
     import sqlite3  # noqa: PLC0415 - only to make something foreign
 
     path = tmp_path / "x.db"
@@ -319,7 +319,7 @@ def test_6_a_foreign_database_is_refused(tmp_path, wrapping):
         SqliteStore(path, wrapping)
 
 
-def test_7_a_tainted_key_s_tokens_are_refused_at_once(ring, clock, issuer, validator, claims_at):
+def test_attack_4_3_07_a_tainted_key_s_tokens_are_refused_at_once(ring, clock, issuer, validator, claims_at):
     token = issuer.issue(claims_at(clock.wall))
     kid = ring.signing_key().kid
     assert validator.validate(token).subject == "alice"
@@ -344,7 +344,7 @@ def _walk(value):
             yield from _walk(each)
 
 
-def test_8_no_private_member_is_ever_published(tmp_path, wrapping, clock):
+def test_attack_4_3_08_no_private_member_is_ever_published(tmp_path, wrapping, clock):
     for kind in KeyAlgorithm:
         store = FileStore(tmp_path / kind.value, wrapping)
         ring = KeyRing.create(store, RotationPolicy(algorithm=kind), clock)
@@ -355,7 +355,7 @@ def test_8_no_private_member_is_ever_published(tmp_path, wrapping, clock):
         assert len(published["keys"]) == (0 if kind is KeyAlgorithm.HS256 else 2)
 
 
-def test_9_keys_that_do_not_belong_together_are_refused(ring):
+def test_attack_4_3_09_keys_that_do_not_belong_together_are_refused(ring):
     first, second = ring.state.records
     public = RingKey.generate(KeyAlgorithm.EDDSA)
     for records in (
@@ -367,7 +367,7 @@ def test_9_keys_that_do_not_belong_together_are_refused(ring):
             RingState(records)
 
 
-def test_10_a_flood_of_unknown_keys_costs_one_look_a_second(ring, clock, validator, monkeypatch):
+def test_attack_4_3_10_a_flood_of_unknown_keys_costs_one_look_a_second(ring, clock, validator, monkeypatch):
     looks = []
     real = ring._store
 
@@ -393,7 +393,7 @@ def test_10_a_flood_of_unknown_keys_costs_one_look_a_second(ring, clock, validat
     assert validator._validator() is built
 
 
-def test_10_an_unreadable_store_serves_for_a_bounded_time(ring, clock, monkeypatch):
+def test_attack_4_3_10_an_unreadable_store_serves_for_a_bounded_time(ring, clock, monkeypatch):
     class Gone:
         def mark(self):
             raise KeyStoreError("gone")
@@ -409,7 +409,7 @@ def test_10_an_unreadable_store_serves_for_a_bounded_time(ring, clock, monkeypat
 
 
 @pytest.mark.parametrize("step", [-DAY, DAY])
-def test_11_a_stepped_clock_makes_no_second_key_and_revives_none(ring, clock, heard, step):
+def test_attack_4_3_11_a_stepped_clock_makes_no_second_key_and_revives_none(ring, clock, heard, step):
     clock.advance(100)
     ring.rotate()
     old = ring.state.records[0]
@@ -430,13 +430,13 @@ def test_11_a_stepped_clock_makes_no_second_key_and_revives_none(ring, clock, he
         assert old.key not in ring.verification_keys()
 
 
-def test_11_a_key_out_of_date_never_signs(ring, clock):
+def test_attack_4_3_11_a_key_out_of_date_never_signs(ring, clock):
     clock.wall += 10 * DAY
     with pytest.raises(NoSigningKey):
         ring.signing_key()
 
 
-def test_12_an_audit_that_raises_leaves_a_whole_step(store, policy, clock):
+def test_attack_4_3_12_an_audit_that_raises_leaves_a_whole_step(store, policy, clock):
     def broken(event):
         raise RuntimeError(event.kind.value)
 
@@ -448,7 +448,7 @@ def test_12_an_audit_that_raises_leaves_a_whole_step(store, policy, clock):
     assert KeyRing(store, policy, clock).state == ring.state
 
 
-def test_12_a_step_that_raises_leaves_nothing(ring, store, monkeypatch):
+def test_attack_4_3_12_a_step_that_raises_leaves_nothing(ring, store, monkeypatch):
     before = store.load()
     monkeypatch.setattr(
         RingKey, "generate", classmethod(lambda *_: (_ for _ in ()).throw(OSError("no entropy")))
@@ -459,7 +459,7 @@ def test_12_a_step_that_raises_leaves_nothing(ring, store, monkeypatch):
     assert store.load() == before == ring.state
 
 
-def test_13_the_thumbprint_of_rfc_7638_is_exact():
+def test_attack_4_3_13_the_thumbprint_of_rfc_7638_is_exact():
     modulus = (
         "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWK"
         "RXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAt"
@@ -470,7 +470,7 @@ def test_13_the_thumbprint_of_rfc_7638_is_exact():
     assert thumbprint(jwk) == "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
 
 
-def test_14_names_of_keys_neither_follow_one_another_nor_return(ring, clock):
+def test_attack_4_3_14_names_of_keys_neither_follow_one_another_nor_return(ring, clock):
     names = set()
     for _ in range(20):
         clock.advance(3_600)

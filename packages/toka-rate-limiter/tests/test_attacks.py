@@ -34,7 +34,7 @@ SMOOTH = [a for a in Algorithm if a is not Algorithm.FIXED_WINDOW]
 
 
 @pytest.mark.parametrize("algorithm", SMOOTH)
-def test_1_no_double_burst_around_a_boundary(clock, algorithm):
+def test_attack_4_4_01_no_double_burst_around_a_boundary(clock, algorithm):
     clock.mono = 100 * MINUTE
     limiter = Limiter([Limit("x", 100, MINUTE, algorithm=algorithm)], MemoryStorage(clock))
     admitted = 0
@@ -46,7 +46,7 @@ def test_1_no_double_burst_around_a_boundary(clock, algorithm):
 
 
 @ALL
-def test_2_eight_threads_are_admitted_exactly_in_memory(algorithm):
+def test_attack_4_4_02_eight_threads_are_admitted_exactly_in_memory(algorithm):
     limiter = Limiter([Limit("x", 100, DAY, algorithm=algorithm)])
     barrier = threading.Barrier(8)
 
@@ -74,7 +74,7 @@ async def _admitted_by_tasks(storage):
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("kind", ["memory", "sqlite", "redis"])
-async def test_2_64_coroutines_are_admitted_exactly(kind, tmp_path, request):
+async def test_attack_4_4_02_64_coroutines_are_admitted_exactly(kind, tmp_path, request):
     if kind == "memory":
         assert await _admitted_by_tasks(MemoryStorage()) == 100
     elif kind == "sqlite":
@@ -108,7 +108,7 @@ if url:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "redis"])
-def test_2_four_processes_are_admitted_exactly(kind, tmp_path, request):
+def test_attack_4_4_02_four_processes_are_admitted_exactly(kind, tmp_path, request):
     url = request.getfixturevalue("redis_url") if kind == "redis" else ""
     file = str(tmp_path / "limits.db") if kind == "sqlite" else ""
     command = [sys.executable, "-c", _CHILD, file, url]
@@ -121,7 +121,7 @@ def test_2_four_processes_are_admitted_exactly(kind, tmp_path, request):
 
 @ALL
 @pytest.mark.parametrize("step", [-HOUR, HOUR, -1])
-def test_3_a_stepped_clock_neither_locks_out_nor_gives_away(algorithm, step):
+def test_attack_4_4_03_a_stepped_clock_neither_locks_out_nor_gives_away(algorithm, step):
     rules = rules_for(Limit("x", 5, MINUTE, algorithm=algorithm))
     now = 100 * HOUR
     state = rules.take((), now, 5)[0]
@@ -139,14 +139,14 @@ def test_3_a_stepped_clock_neither_locks_out_nor_gives_away(algorithm, step):
     assert rules.take(after or state, now + wait, 1)[1].admitted
 
 
-def test_3_the_time_of_day_plays_no_part(clock):
+def test_attack_4_4_03_the_time_of_day_plays_no_part(clock):
     # HandClock raises when it is asked for the time of day.
     assert Limiter([Limit("x", 5, MINUTE)], MemoryStorage(clock)).hit({"key": "a"}).admitted
 
 
 @ALL
 @pytest.mark.parametrize("cost", [0, -5, float("nan"), 1.5, 1.0, True, "1", None])
-def test_4_a_cost_that_is_no_whole_number_above_zero_is_refused(clock, algorithm, cost):
+def test_attack_4_4_04_a_cost_that_is_no_whole_number_above_zero_is_refused(clock, algorithm, cost):
     limiter = Limiter([Limit("x", 5, MINUTE, algorithm=algorithm)], MemoryStorage(clock))
     for action in (limiter.hit, limiter.peek, limiter.refund):
         with pytest.raises(InvalidHitError):
@@ -156,7 +156,7 @@ def test_4_a_cost_that_is_no_whole_number_above_zero_is_refused(clock, algorithm
 
 @ALL
 @pytest.mark.parametrize("cost", [6, 2**53, 2**63, 10**100])
-def test_4_a_cost_over_the_whole_limit_never_fits(clock, algorithm, cost):
+def test_attack_4_4_04_a_cost_over_the_whole_limit_never_fits(clock, algorithm, cost):
     limiter = Limiter([Limit("x", 5, MINUTE, algorithm=algorithm)], MemoryStorage(clock))
     decision = limiter.hit({"key": "a"}, cost)
     assert (decision.admitted, decision.retry_after, decision.remaining) == (False, None, 5)
@@ -168,7 +168,7 @@ def test_4_a_cost_over_the_whole_limit_never_fits(clock, algorithm, cost):
     ("quota", "period"),
     [(0, MINUTE), (-1, MINUTE), (5, 0), (5, -1), (5, 1e308), (1e308, MINUTE), (10**308, MINUTE)],
 )
-def test_5_a_limit_of_nothing_or_without_time_is_refused(algorithm, quota, period):
+def test_attack_4_4_05_a_limit_of_nothing_or_without_time_is_refused(algorithm, quota, period):
     with pytest.raises(InvalidLimitError):
         Limit("x", quota, period, algorithm=algorithm)
 
@@ -176,7 +176,7 @@ def test_5_a_limit_of_nothing_or_without_time_is_refused(algorithm, quota, perio
 STRANGE = ["a:b", "a/b", "\r\nX", "user:admin*", "\ud800", "", "\0", "x" * 10**6, "x" * 10**6 + "y"]
 
 
-def test_6_strange_facts_have_buckets_of_their_own(clock):
+def test_attack_4_4_06_strange_facts_have_buckets_of_their_own(clock):
     storage = MemoryStorage(clock)
     one = Limiter([Limit("x", 1, MINUTE)], storage)
     two = Limiter([Limit("x", 1, MINUTE, ("a", "b"))], storage)
@@ -188,7 +188,7 @@ def test_6_strange_facts_have_buckets_of_their_own(clock):
     assert max(len("".join(key)) for key in kept) < 1_000
 
 
-def test_6_a_bucket_s_name_elsewhere_is_a_digest():
+def test_attack_4_4_06_a_bucket_s_name_elsewhere_is_a_digest():
     one, two = Limit("x", 1, MINUTE), Limit("x", 1, MINUTE, ("a", "b"))
     names = [bucket_digest(one, fact) for fact in STRANGE]
     names += [bucket_digest(two, key) for key in [("a/b", "c"), ("a", "b/c"), ("", ""), ("", "a")]]
@@ -197,7 +197,7 @@ def test_6_a_bucket_s_name_elsewhere_is_a_digest():
     assert {len(name) for name in names} == {16}
 
 
-def test_7_a_flood_of_keys_neither_fills_the_memory_nor_gives_quota(clock):
+def test_attack_4_4_07_a_flood_of_keys_neither_fills_the_memory_nor_gives_quota(clock):
     storage = MemoryStorage(clock, max_keys=1_000)
     limiter = Limiter([Limit("x", 1, HOUR)], storage)
     assert limiter.hit({"key": "victim"}).admitted
@@ -209,7 +209,7 @@ def test_7_a_flood_of_keys_neither_fills_the_memory_nor_gives_quota(clock):
     assert limiter.hit({"key": "newcomer"}).admitted
 
 
-def test_8_one_bucket_for_one_client_whatever_it_claims():
+def test_attack_4_4_08_one_bucket_for_one_client_whatever_it_claims():
     peer_only, proxied = ClientAddress(), ClientAddress(["10.0.0.0/8"])
     spoofs = [["1.2.3.4"], ["1.2.3.4, 5.6.7.8"], ["1.2.3.4", "5.6.7.8"], ["::1"], ["\0"]]
     assert {peer_only.of("198.51.100.7", spoof) for spoof in spoofs} == {"198.51.100.7"}
@@ -223,7 +223,7 @@ def test_8_one_bucket_for_one_client_whatever_it_claims():
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
 @ALL
-def test_9_what_the_second_limit_refuses_the_first_does_not_spend(clock, tmp_path, kind, algorithm):
+def test_attack_4_4_09_what_the_second_limit_refuses_the_first_does_not_spend(clock, tmp_path, kind, algorithm):
     file = SqliteStorage(tmp_path / "x.db", clock)
     storage = file if kind == "sqlite" else MemoryStorage(clock)
     user = Limit("by-user", 10, HOUR, ("user",), algorithm)
@@ -291,7 +291,7 @@ async def _answers(port, mode):
 
 @pytest.mark.anyio
 @MODES
-async def test_10_a_server_that_is_down_hangs_or_babbles(
+async def test_attack_4_4_10_a_server_that_is_down_hangs_or_babbles(
     mode, answers, silent_server, babbling_server
 ):
     with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -301,7 +301,7 @@ async def test_10_a_server_that_is_down_hangs_or_babbles(
 
 
 @pytest.mark.anyio
-async def test_10_a_key_of_the_wrong_type_refuses(redis_url):
+async def test_attack_4_4_10_a_key_of_the_wrong_type_refuses(redis_url):
     import redis  # noqa: PLC0415 - only where there is a server
 
     storage = RedisStorage.from_url(redis_url)
@@ -317,7 +317,7 @@ async def test_10_a_key_of_the_wrong_type_refuses(redis_url):
 
 
 @pytest.mark.anyio
-async def test_10_after_a_pause_of_the_server_nothing_is_counted_twice(redis_url):
+async def test_attack_4_4_10_after_a_pause_of_the_server_nothing_is_counted_twice(redis_url):
     import redis  # noqa: PLC0415 - only where there is a server
 
     storage = RedisStorage.from_url(redis_url)
@@ -335,7 +335,7 @@ async def test_10_after_a_pause_of_the_server_nothing_is_counted_twice(redis_url
 
 
 @pytest.mark.anyio
-async def test_11_a_flushed_script_and_a_key_without_time_to_live(redis_url):
+async def test_attack_4_4_11_a_flushed_script_and_a_key_without_time_to_live(redis_url):
     import redis  # noqa: PLC0415 - only where there is a server
 
     storage = RedisStorage.from_url(redis_url)
@@ -351,7 +351,7 @@ async def test_11_a_flushed_script_and_a_key_without_time_to_live(redis_url):
 
 
 @ALL
-def test_13_retry_after_is_honest_to_the_millisecond(clock, algorithm):
+def test_attack_4_4_13_retry_after_is_honest_to_the_millisecond(clock, algorithm):
     clock.mono = 100 * HOUR
     limiter = Limiter([Limit("x", 3, MINUTE, algorithm=algorithm)], MemoryStorage(clock))
     while limiter.hit({"key": "a"}).admitted:
@@ -365,7 +365,7 @@ def test_13_retry_after_is_honest_to_the_millisecond(clock, algorithm):
 
 
 @pytest.mark.parametrize("algorithm", [Algorithm.GCRA, Algorithm.TOKEN_BUCKET])
-def test_14_no_drift_over_a_long_time(algorithm):
+def test_attack_4_4_14_no_drift_over_a_long_time(algorithm):
     # A third of a second is no whole number of anything. As soon as one is admitted, 200,000 times.
     rules = rules_for(Limit("x", 3, SECOND, algorithm=algorithm, burst=1))
     start, admitted = 10**12, 0
@@ -380,7 +380,7 @@ def test_14_no_drift_over_a_long_time(algorithm):
 
 
 @ALL
-def test_15_a_limit_that_changes_keeps_what_was_spent(clock, algorithm):
+def test_attack_4_4_15_a_limit_that_changes_keeps_what_was_spent(clock, algorithm):
     storage = MemoryStorage(clock)
     Limiter([Limit("x", 10, MINUTE, algorithm=algorithm)], storage).hit({"key": "a"}, 8)
     lower = Limiter([Limit("x", 5, MINUTE, algorithm=algorithm)], storage)
@@ -391,7 +391,7 @@ def test_15_a_limit_that_changes_keeps_what_was_spent(clock, algorithm):
     assert lower.peek({"key": "a"}).remaining == 5
 
 
-def test_16_an_exhausted_shadow_hides_no_enforced_limit(clock):
+def test_attack_4_4_16_an_exhausted_shadow_hides_no_enforced_limit(clock):
     limits = [
         Limit("shadow", 1, HOUR, shadow=True),
         Limit("enforced", 3, HOUR),

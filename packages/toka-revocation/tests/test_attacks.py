@@ -33,7 +33,7 @@ DAY = 86_400
 UUID = "0f8fad5b-d9cb-469f-a165-70867728950e"
 
 
-async def test_1_an_earlier_time_does_not_bring_a_token_back(log, clock, claims):
+async def test_attack_4_5_01_an_earlier_time_does_not_bring_a_token_back(log, clock, claims):
     node = await Revocations.open(log, clock)
     for later, earlier in (
         (
@@ -57,20 +57,20 @@ async def test_1_an_earlier_time_does_not_bring_a_token_back(log, clock, claims)
     assert (await Revocations.open(log, clock)).denial(claims) is not None
 
 
-async def test_2_revoking_what_nobody_knows_tells_nothing(log, clock):
+async def test_attack_4_5_02_revoking_what_nobody_knows_tells_nothing(log, clock):
     node = await Revocations.open(log, clock)
     first = await node.revoke(Revocation.of_token("known"))
     second = await node.revoke(Revocation.of_token("unknown"))
     assert second == first + 1  # Nothing but a number, whatever there is by that name.
 
 
-async def test_3_a_vault_cannot_take_back_what_is_of_another(log, clock, claims):
+async def test_attack_4_5_03_a_vault_cannot_take_back_what_is_of_another(log, clock, claims):
     node = await Revocations.open(log, clock)
     await node.revoke(Revocation.of_subject("mallory", "alice", issued_until=clock.wall))
     assert node.denial(claims) is None
 
 
-async def test_4_after_revoke_returns_no_verification_accepts(log, clock, claims):
+async def test_attack_4_5_04_after_revoke_returns_no_verification_accepts(log, clock, claims):
     key = Hs256Key.generate()
     token = JwtHs256Issuer(key, clock).issue(claims)
     node = await Revocations.open(log, clock)
@@ -115,7 +115,7 @@ class Dead(MemoryLog):
         return await super().read(after)
 
 
-async def test_5_a_dead_store_refuses_and_does_not_pretend(clock, claims):
+async def test_attack_4_5_05_a_dead_store_refuses_and_does_not_pretend(clock, claims):
     log = Dead()
     node = await Revocations.open(log, clock)
     log.dead = True
@@ -128,7 +128,7 @@ async def test_5_a_dead_store_refuses_and_does_not_pretend(clock, claims):
         await Revocations.open(log, clock)
 
 
-async def test_6_what_was_forgotten_is_not_revived_by_leeway_or_a_clock_set_back(
+async def test_attack_4_5_06_what_was_forgotten_is_not_revived_by_leeway_or_a_clock_set_back(
     log, clock, claims
 ):
     node = await Revocations.open(log, clock)
@@ -150,7 +150,7 @@ async def test_6_what_was_forgotten_is_not_revived_by_leeway_or_a_clock_set_back
         assert fresh.denial(longest) is not None
 
 
-async def test_7_spellings_of_one_identifier_are_one(log, clock, claims):
+async def test_attack_4_5_07_spellings_of_one_identifier_are_one(log, clock, claims):
     spellings = [UUID.upper(), f"{{{UUID}}}", f"urn:uuid:{UUID}", UUID.replace("-", ""), UUID]
     for revoked in spellings:
         node = await Revocations.open(MemoryLog(), clock)
@@ -191,7 +191,7 @@ print(len(index), grown, many / few)
 """
 
 
-def test_8_a_million_entries_take_less_than_200_megabytes_and_one_look_up():
+def test_attack_4_5_08_a_million_entries_take_less_than_200_megabytes_and_one_look_up():
     ran = subprocess.run(  # noqa: S603 - ourselves
         [sys.executable, "-c", _MILLION], capture_output=True, check=True, timeout=120
     )
@@ -201,7 +201,7 @@ def test_8_a_million_entries_take_less_than_200_megabytes_and_one_look_up():
     assert float(ratio) < 5  # A thousand times as many; noise and caches apart, the same.
 
 
-async def test_8_an_identifier_that_was_revoked_is_never_called_live(log, clock, claims):
+async def test_attack_4_5_08_an_identifier_that_was_revoked_is_never_called_live(log, clock, claims):
     node = await Revocations.open(log, clock)
     names = [f"t{index}" for index in range(0, 300, 3)]
     for name in names:
@@ -211,7 +211,7 @@ async def test_8_an_identifier_that_was_revoked_is_never_called_live(log, clock,
         assert (denial is not None) == (index % 3 == 0)
 
 
-async def test_9_a_cut_off_includes_its_second_and_spares_what_comes_after(log, clock, claims):
+async def test_attack_4_5_09_a_cut_off_includes_its_second_and_spares_what_comes_after(log, clock, claims):
     cut = claims.issued_at
     for revocation in (
         Revocation.of_subject("default", "alice", issued_until=cut),
@@ -227,7 +227,7 @@ async def test_9_a_cut_off_includes_its_second_and_spares_what_comes_after(log, 
     assert (await Revocations.open(log, clock)).denial(claims) is not None
 
 
-async def test_9_a_revoked_hop_takes_its_subtree_and_nothing_else(log, clock, chained):
+async def test_attack_4_5_09_a_revoked_hop_takes_its_subtree_and_nothing_else(log, clock, chained):
     root, bob, carol = chained
     hops = (root.chain[0], attrs.evolve(bob.chain[1], token_id="h9"))  # noqa: S106 - a name
     sibling = attrs.evolve(bob, token_id="h9", chain=hops)  # noqa: S106 - a name
@@ -248,7 +248,7 @@ def _text(data):
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def test_10_a_status_list_that_lies_is_refused():
+def test_attack_4_5_10_a_status_list_that_lies_is_refused():
     found = StatusList(16)
     for index in (16, -1, 2**64, 1.0, True, "1"):
         with pytest.raises(StatusListError):
@@ -263,7 +263,7 @@ def test_10_a_status_list_that_lies_is_refused():
             StatusList.decode(_text(good), bits=bits)
 
 
-def test_10_a_bomb_of_a_gigabyte_costs_no_more_than_the_cap():
+def test_attack_4_5_10_a_bomb_of_a_gigabyte_costs_no_more_than_the_cap():
     # After a full flush each block of zeros is packed to the same bytes, so one will do for all.
     packer = zlib.compressobj(9)
     first = packer.compress(bytes(2**20)) + packer.flush(zlib.Z_FULL_FLUSH)
@@ -275,7 +275,7 @@ def test_10_a_bomb_of_a_gigabyte_costs_no_more_than_the_cap():
         StatusList.decode(_text(packed), bits=1)
 
 
-async def test_11_a_remembered_answer_does_not_outlive_the_token(log, clock, claims):
+async def test_attack_4_5_11_a_remembered_answer_does_not_outlive_the_token(log, clock, claims):
     key = Hs256Key.generate()
     token = JwtHs256Issuer(key, clock).issue(claims)
     node = await Revocations.open(log, clock, max_staleness_seconds=None)
@@ -302,7 +302,7 @@ asyncio.run(main())
 
 
 @pytest.mark.parametrize("acknowledged", [0, 7])
-async def test_12_what_was_acknowledged_before_a_kill_is_revoked(tmp_path, acknowledged):
+async def test_attack_4_5_12_what_was_acknowledged_before_a_kill_is_revoked(tmp_path, acknowledged):
     path = tmp_path / "revoked.db"
     last = _last_acknowledged_before_a_kill(path, acknowledged)
     log = SqliteLog(path)
@@ -324,7 +324,7 @@ def _last_acknowledged_before_a_kill(path, wanted):
         return max([wanted, *map(int, child.stdout.read().splitlines())])
 
 
-async def test_13_a_restored_older_copy_is_found_out_and_refuses(tmp_path, clock, claims):
+async def test_attack_4_5_13_a_restored_older_copy_is_found_out_and_refuses(tmp_path, clock, claims):
     path, copy = tmp_path / "revoked.db", tmp_path / "old.db"
     log = SqliteLog(path)
     node = await Revocations.open(log, clock)
