@@ -109,7 +109,8 @@ class LevelDB:
         return "leveldb"
 
     def batch(self) -> Batch:
-        return self._db.write_batch(sync=self._sync)
+        with _translated():
+            return self._db.write_batch(sync=self._sync)
 
     def write(self, batch: Batch) -> None:
         with _translated():

@@ -1,36 +1,44 @@
-"""Opening for writing: the steps that need the lock, in their order."""
+"""Opening for writing: the steps that need the lock, in their order.
+
+An engine that opens changes its files, even if what it finds is not what was acknowledged. So its
+files are judged first, in a private copy (`_replica`), and are opened only when they pass.
+
+After a power cut the engine's log may end in sectors that were written and not yet waited for, some
+of them there and some not. LevelDB calls that damage, and only its lenient mode reads on. It is
+given that mode where the copy, so read, is whole: every event up to the recorded head, each link
+and each index. What is left out then was never acknowledged.
+"""
 
 from __future__ import annotations
 
+import logging
+import shutil
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from toka.store.core import EMPTY, Damaged, StoreMissing
-from toka.store.sled._engine import open_engine
+from toka.store.core import Head, StoreMissing
+from toka.store.sled._engine import EngineDamaged, open_engine
 from toka.store.sled._folder import choose, identify, sync_directory, write_marker
-from toka.store.sled._headfile import HeadFile, read_head
+from toka.store.sled._headfile import HeadFile, Recorded, read_head
+from toka.store.sled._inspection import inspect
 from toka.store.sled._lock import WriterLock
-from toka.store.sled._reader import Reader
+from toka.store.sled._replica import FIXED, Replica
+from toka.store.sled._verification import whole
 from toka.store.sled._writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
-    from toka.store.core import Head
-    from toka.store.sled._engine import Engine, EngineName
+    from toka.store.sled._engine import EngineName
     from toka.store.sled._folder import Folder
-    from toka.store.sled._headfile import Recorded
     from toka.store.sled._writer import Progress
 
 Synchronous: TypeAlias = Literal["full", "normal"]
 """`full`: an acknowledged append survives a power cut. `normal`: it survives the process."""
 
-TAIL: Final = 256
-"""Events that are read at open, digests, links and all."""
+_NOTHING: Final = Recorded(0, Head(0, b""))
 
-_KEEP: Final = (
-    "Nothing was written; keep the files. Restore a backup, or run `python -m toka.store.sled"
-    " repair` on the folder: it keeps a copy and says what is missing."
-)
+logger = logging.getLogger(__name__)
 
 
 def open_writer(
@@ -61,20 +69,22 @@ def open_writer(
         found = identify(folder)
         engine = choose(folder, found, wanted)
         recorded = read_head(folder.head)
-        opened = open_engine(
-            engine, folder.data(engine), create=found is None, sync=synchronous == "full"
-        )
+        data = folder.data(engine)
+        if found is None and not (recorded or _NOTHING).head.position and _unused(data):
+            shutil.rmtree(data, ignore_errors=True)  # a creation that was cut short
+        if data.exists() or found is not None:
+            _judge(folder, engine, recorded)
+        opened = open_engine(engine, data, create=found is None, sync=synchronous == "full")
         try:
-            location = folder.location(engine)
-            head = inspect(opened, location, recorded)
-            head_file = HeadFile(folder.head, recorded.commits if recorded else 0)
+            sync_directory(data)
+            head = inspect(opened, folder.location(engine), recorded)
+            head_file = HeadFile(folder.head, (recorded or _NOTHING).commits)
             # What a killed writer committed may not be on disk yet. Opening moved the engine's log
             # into a sorted file and waited for it, so the record, which waits too, cannot lead it.
             head_file.rewrite(head)
             if found is None:
-                sync_directory(folder.path)
                 write_marker(folder, engine)
-            return Writer(opened, head_file, lock, location, report)
+            return Writer(opened, head_file, lock, folder.location(engine), report)
         except BaseException:
             opened.close()
             raise
@@ -83,40 +93,38 @@ def open_writer(
         raise
 
 
-def inspect(engine: Engine, location: str, recorded: Recorded | None) -> Head:
-    """Check an engine's contents before they are used, changing nothing; return the head.
+def _unused(data: Path) -> bool:
+    """Say whether an engine's folder holds no event: no sorted file, and nothing in a log."""
+    if not data.exists():
+        return True
+    return not any(
+        each.suffix in FIXED or (each.suffix == ".log" and each.stat().st_size)
+        for each in data.iterdir()
+    )
+
+
+def _judge(folder: Folder, engine: EngineName, recorded: Recorded | None) -> None:
+    """Refuse a store that is not as it was written; leave out the torn end of an engine's log.
 
     Raises:
-        Damaged: Something is not as it was written, or acknowledged events are missing.
-        EngineError: The engine cannot be read.
+        Damaged: It is not as it was written.
+        EngineError: It cannot be read.
+        OSError: It cannot be read.
     """
-    view = engine.view()
     try:
-        reader = Reader(view, location)
-        head = reader.head()
-        check_recorded(reader, location, head, recorded)
-        for _ in reader.chain(max(0, head.position - TAIL)):
-            pass
-        return head
-    finally:
-        view.close()
-
-
-def check_recorded(reader: Reader, location: str, head: Head, recorded: Recorded | None) -> None:
-    """Compare the engine's contents with the head that was recorded beside them.
-
-    Raises:
-        Damaged: They do not reach it, or have another event there, or none is recorded.
-        EngineError: The engine cannot be read.
-    """
-    if recorded is None:
-        if head != EMPTY:
-            raise Damaged(location, "its head file is missing or unreadable", hint=_KEEP)
-        return
-    wanted = recorded.head
-    if wanted.position > head.position:
-        what = f"the acknowledged events {head.position + 1} to {wanted.position} are missing"
-        raise Damaged(location, what, hint=_KEEP)
-    if reader.digest_at(wanted.position) != wanted.digest:
-        what = "the event is not the one that was acknowledged"
-        raise Damaged(location, what, position=wanted.position, hint=_KEEP)
+        Replica(folder, engine).close()
+    except EngineDamaged as error:
+        replica = Replica(folder, engine, paranoid=False)
+        try:
+            if not whole(replica.view(), folder.location(engine), recorded):
+                raise
+        finally:
+            replica.close()
+        logger.warning(
+            "%s: leaving out the end of the engine's log, which was never acknowledged: %s",
+            folder.path,
+            error,
+        )
+        # Opened and closed, so that what is whole stands in files of its own.
+        lenient = open_engine(engine, folder.data(engine), create=False, paranoid=False)
+        lenient.close()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from toka.store.core import Damaged
 from toka.store.sled._engine import EngineError, open_engine
 from toka.store.sled._headfile import read_head
-from toka.store.sled._opening import inspect
+from toka.store.sled._inspection import inspect
 
 if TYPE_CHECKING:
     from toka.store.sled._engine import Engine, EngineName, View
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _TRIES: Final = 20
 
-_FIXED: Final = (".ldb", ".sst", ".blob")
+FIXED: Final = (".ldb", ".sst", ".blob")
 """How the names of files end that are written once."""
 
 _LEFT_OUT: Final = ("LOCK", "LOG")
@@ -36,8 +36,13 @@ _State = tuple["Recorded | None", frozenset[str]]
 class Replica:
     """A copy that is made anew whenever the store has changed; belongs to one thread."""
 
-    def __init__(self, folder: Folder, name: EngineName) -> None:
+    def __init__(self, folder: Folder, name: EngineName, *, paranoid: bool = True) -> None:
         """Make the first copy.
+
+        Args:
+            folder: Of the store.
+            name: Of its engine.
+            paranoid: As in `open_engine`.
 
         Raises:
             Damaged: The store is not as it was written.
@@ -46,6 +51,7 @@ class Replica:
         """
         self._folder = folder
         self._name: EngineName = name
+        self._paranoid = paranoid
         self._engine: Engine | None = None
         self._place: tempfile.TemporaryDirectory[str] | None = None
         self._seen: Recorded | None = None
@@ -95,7 +101,9 @@ class Replica:
 
     def _open(self) -> Engine:
         assert self._place is not None  # noqa: S101 - `_copy` made it
-        self._engine = open_engine(self._name, Path(self._place.name), create=False, sync=False)
+        self._engine = open_engine(
+            self._name, Path(self._place.name), create=False, sync=False, paranoid=self._paranoid
+        )
         return self._engine
 
     def _copy(self) -> None:
@@ -106,7 +114,7 @@ class Replica:
         # The list of files first: whatever it names is there by now.
         names.sort(key=lambda name: not name.startswith(("CURRENT", "MANIFEST")))
         for name in names:
-            if name.endswith(_FIXED):
+            if name.endswith(FIXED):
                 (target / name).symlink_to(source / name)
             elif not name.startswith(_LEFT_OUT):
                 shutil.copyfile(source / name, target / name)

@@ -15,7 +15,6 @@ from rocksdict import (
     DBRecoveryMode,
     Options,
     Rdict,
-    ReadOptions,
     WriteBatch,
     WriteOptions,
 )
@@ -26,9 +25,14 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from pathlib import Path
 
-    from rocksdict import Snapshot
+    from rocksdict import RdictIter, Snapshot
 
     from toka.store.sled._engine import Batch, EngineName
+
+_FIRST_ENTRIES: Final = 8
+_MOST_ENTRIES: Final = 512
+_MOST_BYTES: Final = 1024 * 1024
+"""What a scan takes at a time: few at first, for most scans end soon."""
 
 _DAMAGE: Final = ("Corruption", "No such file", "does not exist")
 
@@ -52,6 +56,7 @@ class RocksDB:
     """An `Engine` on RocksDB."""
 
     def __init__(self, folder: Path, *, create: bool, sync: bool, paranoid: bool) -> None:
+        self._closed = False
         self._options = WriteOptions()
         self._options.sync = sync
         with _translated():
@@ -78,19 +83,29 @@ class RocksDB:
             self._db.compact_range(None, None)
 
     def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
         with _translated():
             self._db.close()
 
 
 class RocksView:
-    """A `View` of RocksDB, which verifies checksums unless told otherwise."""
+    """A `View` of RocksDB, which verifies checksums unless told otherwise.
+
+    The iterators of a rocksdict snapshot are frozen when they are made, not with the snapshot. So
+    one is made with it, and all scans of the view share it, each for some entries at a time.
+    """
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot: Snapshot | None = snapshot
+        self._entries: RdictIter | None = snapshot.iter()
 
     def get(self, key: bytes) -> bytes | None:
+        if self._snapshot is None:
+            raise _closed()
         try:
-            return self._open()[key]  # type: ignore[no-any-return]  # bytes in raw mode
+            return self._snapshot[key]  # type: ignore[no-any-return]  # bytes in raw mode
         except KeyError:
             return None
         except Exception as error:
@@ -101,35 +116,49 @@ class RocksView:
     def scan(
         self, start: bytes, stop: bytes, *, backward: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
-        options = ReadOptions()
-        options.set_verify_checksums(True)
+        count = _FIRST_ENTRIES
+        while entries := self._some(start, stop, count, backward=backward):
+            yield from entries
+            last = entries[-1][0]
+            start, stop = (start, last) if backward else (last + b"\0", stop)
+            count = min(2 * count, _MOST_ENTRIES)
+
+    def _some(
+        self, start: bytes, stop: bytes, count: int, *, backward: bool
+    ) -> list[tuple[bytes, bytes]]:
+        """Return the first entries of a range, fewer than `count` if they are large."""
+        entries = self._entries
+        if entries is None:
+            raise _closed()
+        found: list[tuple[bytes, bytes]] = []
+        room = _MOST_BYTES
         with _translated():
-            found = self._open().iter(options)
-            valid, key, value = found.valid, found.key, found.value
             if backward:
-                found.seek_for_prev(stop)
-                step = found.prev
-                if valid() and key() == stop:
-                    step()
+                entries.seek_for_prev(stop)
+                if entries.valid() and entries.key() == stop:
+                    entries.prev()
             else:
-                found.seek(start)
-                step = found.next
-            while valid():
+                entries.seek(start)
+            step = entries.prev if backward else entries.next
+            valid, key, value = entries.valid, entries.key, entries.value
+            while room > 0 and len(found) < count and valid():
                 name: bytes = key()
                 if not start <= name < stop:
-                    return
-                yield name, value()
+                    return found
+                data: bytes = value()
+                found.append((name, data))
+                room -= len(data)
                 step()
-            found.status()  # what ends an iteration may be the end, or damage
-
-    def _open(self) -> Snapshot:
-        if self._snapshot is None:
-            raise EngineError("RocksDB: the view is closed")
-        return self._snapshot
+            entries.status()  # what ends an iteration may be the end, or damage
+        return found
 
     def close(self) -> None:
-        # A snapshot holds the database open, lock included, for as long as it lives.
-        self._snapshot = None
+        # Either holds the database open, lock included, for as long as it lives.
+        self._snapshot = self._entries = None
+
+
+def _closed() -> EngineError:
+    return EngineError("RocksDB: the view is closed")
 
 
 def repair(folder: Path) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from toka.store.core import ChainCheck, Damaged, pack_id
 from toka.store.sled._engine import EngineError
+from toka.store.sled._inspection import check_recorded
 from toka.store.sled._keys import (
     CAUSE,
     DERIVED,
@@ -31,16 +32,15 @@ from toka.store.sled._keys import (
     pair,
     text,
 )
-from toka.store.sled._opening import check_recorded
-from toka.store.sled._reader import read_snapshot
+from toka.store.sled._reader import Reader, read_snapshot
 from toka.store.sled._records import DIGEST_BYTES, SHARED, compacted, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from toka.store.core import Event, VerifyReport
+    from toka.store.sled._engine import View
     from toka.store.sled._headfile import Recorded
-    from toka.store.sled._reader import Reader
 
 STEP: Final = 1_000
 """Events of one step."""
@@ -199,3 +199,16 @@ class Verification:
             if snapshot is None or position > self._end:
                 what = f"the snapshot {name!r} of position {position} is not as written"
                 self._check.problem(None, what)
+
+
+def whole(view: View, location: str, recorded: Recorded | None) -> bool:
+    """Say whether a view holds all that was recorded, every byte as it was written."""
+    reader = Reader(view, location)
+    walk = Verification(location, recorded)
+    try:
+        walk.begin(reader)
+        while walk.step(reader):
+            pass
+        return walk.finish(reader).ok
+    finally:
+        view.close()

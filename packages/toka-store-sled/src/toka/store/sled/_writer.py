@@ -21,6 +21,7 @@ import attrs
 
 from toka.store.core import AppendRefused, DuplicateEvent, Head, Receipt, StoreError, StoreFailed
 from toka.store.sled._draft import Append, Draft
+from toka.store.sled._engine import EngineError
 from toka.store.sled._failures import TROUBLE, failure
 from toka.store.sled._reader import Reader
 
@@ -189,9 +190,13 @@ class Writer:
 
     def close(self) -> None:
         """Close the engine; what was acknowledged is on disk already."""
+        self._draft.look_again()
         try:
-            self._draft.look_again()
             self.engine.close()
+        except EngineError:
+            if self._failure is None:
+                raise
+            logger.warning("%s: closing failed, as writing did before", self._location)
         finally:
             self._head_file.close()
             self._lock.release()
