@@ -24,6 +24,7 @@ from raft_core import (
     StorageError,
     UnknownPeerError,
 )
+from raft_core._conf_changes import conf_change_entry
 
 from .network import (
     Network,
@@ -388,7 +389,8 @@ def test_a_change_that_a_snapshot_brought_is_not_made_twice() -> None:
     node = make_node(1)
     snapshot = Snapshot(9, 1, ConfState(voters=(1, 2, 3, 4)))
     node.step(snapshot_message(snapshot, term=1))
-    assert node.apply_conf_change(remove(3), 8) == snapshot.conf_state
+    node.apply_conf_change(remove(3), 8)
+    assert node.status().conf_state == snapshot.conf_state
     assert node.apply_conf_change(remove(3), 10).voters == (1, 2, 4)
     assert node.apply_conf_change(remove(4), 10).voters == (1, 2, 4)
 
@@ -442,3 +444,24 @@ def test_a_new_member_is_sent_the_log_at_once() -> None:
     group.change(1, add_voter(2))
     assert group[2].conf == ConfState(voters=(1, 2))
     assert group[2].storage.last_index() == group[1].storage.last_index()
+
+
+def test_changes_applied_behind_a_snapshot_give_the_configuration_of_their_index() -> None:
+    # Entries 1 and 2 are being applied when a snapshot arrives that brought more. The application
+    # may make a snapshot of its own before it installs that one: with the right configuration.
+    changes = [conf_change_entry(add_voter(member)) for member in (4, 5)]
+    storage = make_storage()
+    storage.append([Entry(1, index, one.data, one.type) for index, one in enumerate(changes, 1)])
+    storage.set_hard_state(HardState(1, 0, 2))
+    node = make_node(1, storage)
+    ready = node.ready()
+    assert len(ready.committed_entries) == 2
+    latest = ConfState(voters=(2, 3, 4, 5))
+    snapshot = Snapshot(9, 1, latest)
+    node.step(Message(type=MessageType.SNAP, to=1, sender=2, term=1, snapshot=snapshot))
+    assert node.apply_conf_change(add_voter(4), 1) == ConfState(voters=(1, 2, 3, 4))
+    assert node.apply_conf_change(add_voter(5), 2) == ConfState(voters=(1, 2, 3, 4, 5))
+    assert node.status().conf_state == latest
+    node.advance()
+    work(node, storage)
+    assert node.apply_conf_change(remove(2), 10) == ConfState(voters=(3, 4, 5))

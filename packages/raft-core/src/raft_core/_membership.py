@@ -74,9 +74,13 @@ def apply_conf_change(raft: Raft, change: AnyConfChange, index: int | None) -> C
 
     """
     if index is not None and index <= raft.conf_index:
-        return raft.tracker.conf
-    conf = _changer.apply_change(raft.tracker.conf, general(change))
-    raft.conf_index = max(raft.conf_index, index or 0)
+        # In force is what a snapshot has brought, which the application does not have yet.
+        if index > raft.applied_conf_index:
+            raft.applied_conf = _changer.apply_change(raft.applied_conf, general(change))
+            raft.applied_conf_index = index
+        return raft.applied_conf
+    conf = raft.applied_conf = _changer.apply_change(raft.tracker.conf, general(change))
+    raft.conf_index = raft.applied_conf_index = max(raft.conf_index, index or 0)
     switch_to(raft, conf)
     return conf
 

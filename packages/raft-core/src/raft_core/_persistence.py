@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from raft_core._changer import normalized
 from raft_core._entries import Entry, entries_size, payload_size
 from raft_core._messages import APPEND_THREAD, APPLY_THREAD, Message, MessageType
 
@@ -101,6 +102,8 @@ def on_append_done_in_earlier_term(raft: Raft, message: Message) -> None:
 def _on_snapshot_done(raft: Raft, message: Message) -> None:
     if message.snapshot is not None:
         raft.log.unstable.stable_snapshot_to(message.snapshot.index)
+        raft.applied_conf = normalized(message.snapshot.conf_state)
+        raft.applied_conf_index = message.snapshot.index
         raft.applied_to(message.snapshot.index, 0)
 
 

@@ -34,7 +34,7 @@ from raft_core._log import RaftLog
 from raft_core._messages import AFTER_WRITE_TYPES, Message, MessageType
 from raft_core._random import SplitMix
 from raft_core._reads import ReadOnly, ReadOnlyOption
-from raft_core._states import HardState, ReadState, Role, SoftState
+from raft_core._states import ConfState, HardState, ReadState, Role, SoftState
 from raft_core._tracker import Tracker
 
 if TYPE_CHECKING:
@@ -100,6 +100,9 @@ class Raft:
         self.pending_conf_index = 0
         #: The configuration in force is the one at this index, or at a later one.
         self.conf_index = 0
+        #: The configuration as the application has applied it; behind a snapshot under way.
+        self.applied_conf = ConfState()
+        self.applied_conf_index = 0
         #: Data appended by this leader and not applied; never more than there is.
         self.uncommitted_size = 0
         self.ticks = 0
@@ -145,6 +148,7 @@ class Raft:
             # It may have promised a lease before it crashed, and cannot know.
             self.lease_embargo = self.config.election_tick
         _membership.switch_to(self, conf)
+        self.applied_conf = conf
         self.become_follower(self.term, NO_NODE)
 
     # What others may know
