@@ -15,7 +15,7 @@ pytestmark = pytest.mark.anyio
 @attrs.frozen
 class Said:
     kind: str
-    text: str = ""
+    stream: str = ""
 
 
 async def rest(subscription: Subscription[int]) -> list[int | Gap]:
@@ -99,7 +99,7 @@ async def test_one_subscriber_may_lag_while_another_does_not():
 
 async def test_the_gap_counts_unwanted_items_too():
     bus = Bus[int](2)
-    subscription = bus.subscribe(lambda number: number % 2 == 0)
+    subscription = bus.subscribe(filter=lambda number: number % 2 == 0)
     bus.publish([1, 2, 3, 4, 5, 6])
     bus.close()
     assert await rest(subscription) == [Gap(4), 6]
@@ -115,9 +115,27 @@ async def test_a_prefix_selects_by_kind():
     assert kinds == ["agent.spawned.v1", "agent.ended.v1"]
 
 
+async def test_a_kind_without_a_dot_is_a_whole_one():
+    bus = Bus[Said]()
+    subscription = bus.subscribe("agent.ended.v1")
+    below = bus.subscribe("agent")
+    bus.publish([Said("agent.ended.v1"), Said("agent.ended.v10"), Said("agents.v1")])
+    bus.close()
+    assert [item async for item in subscription] == [Said("agent.ended.v1")]
+    assert [item async for item in below] == []
+
+
+async def test_filters_all_must_take_an_item():
+    bus = Bus[Said | int]()
+    subscription = bus.subscribe("a.", stream="s", filter=lambda item: item != Said("a.c", "s"))
+    bus.publish([Said("a.b", "s"), Said("a.b", "t"), Said("b.b", "s"), Said("a.c", "s"), 7])
+    bus.close()
+    assert [item async for item in subscription] == [Said("a.b", "s")]
+
+
 async def test_a_failing_filter_fails_its_own_subscriber_only():
     bus = Bus[int]()
-    broken, sound = bus.subscribe(lambda number: 1 // number > 0), bus.subscribe()
+    broken, sound = bus.subscribe(filter=lambda number: 1 // number > 0), bus.subscribe()
     bus.publish([0, 1])
     bus.close()
 
@@ -214,7 +232,7 @@ async def test_receive_returns_everything_at_once():
 
 async def test_receive_waits_past_items_that_are_not_wanted():
     bus = Bus[int]()
-    subscription = bus.subscribe(lambda number: number > 1)
+    subscription = bus.subscribe(filter=lambda number: number > 1)
 
     async def publish() -> None:
         bus.publish([1])
@@ -274,3 +292,100 @@ def test_seen_and_missed_items_add_up_to_all(capacity, steps):
         assert place == bus.published
 
     anyio.run(play)
+
+
+# ---- waiting for subscribers
+
+
+async def test_who_sends_waits_for_who_is_to_be_waited_for():
+    bus, sent = Bus[int](2), list[int]()
+
+    async def send() -> None:
+        for number in range(6):
+            await bus.send([number])
+            sent.append(number)
+        bus.close()
+
+    with anyio.fail_after(5), bus.subscribe(wait=True) as careful:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(send)
+            await anyio.wait_all_tasks_blocked()
+            assert sent == [0, 1]
+            assert await anext(careful) == 0
+            await anyio.wait_all_tasks_blocked()
+            assert sent == [0, 1, 2]
+            assert await careful.receive() == [1, 2]
+            assert await rest(careful) == [3, 4, 5]
+
+
+async def test_others_lose_what_one_waits_for_alone():
+    bus = Bus[int](2)
+    careless = bus.subscribe()
+    with anyio.fail_after(5), bus.subscribe(wait=True) as careful:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(bus.send, range(4))
+            assert [await anext(careful) for _ in range(4)] == [0, 1, 2, 3]
+    bus.close()
+    assert await rest(careless) == [Gap(2), 2, 3]
+
+
+async def test_publishing_waits_for_nobody():
+    bus = Bus[int](2)
+    with bus.subscribe(wait=True) as careful:
+        bus.publish(range(5))
+        bus.close()
+        assert await rest(careful) == [Gap(3), 3, 4]
+
+
+async def test_closing_a_subscription_lets_the_sender_go_on():
+    bus = Bus[int](1)
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            careful = bus.subscribe(wait=True)
+            tasks.start_soon(bus.send, range(3))
+            await anyio.wait_all_tasks_blocked()
+            assert bus.published == 1
+            careful.close()
+    assert bus.published == 3
+
+
+async def test_closing_the_bus_refuses_what_waits_to_be_sent():
+    bus, refused = Bus[int](1), list[str]()
+
+    async def send() -> None:
+        try:
+            await bus.send(range(3))
+        except BusClosed as error:
+            refused.append(error.code)
+
+    with anyio.fail_after(5), bus.subscribe(wait=True) as careful:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(send)
+            await anyio.wait_all_tasks_blocked()
+            bus.close()
+        assert await rest(careful) == [0]
+    assert refused == ["bus.closed"]
+
+
+async def test_a_cancelled_sender_has_sent_what_went_before():
+    bus = Bus[int](2)
+    with bus.subscribe(wait=True) as careful:
+        with anyio.move_on_after(0.01) as scope:
+            await bus.send(range(5))
+        assert scope.cancelled_caught
+        assert await careful.receive() == [0, 1]
+
+
+@given(st.integers(1, 5), st.lists(st.integers(1, 4), max_size=8))
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+def test_who_is_waited_for_never_meets_a_gap(anyio_backend, capacity, takes):
+    async def main() -> list[int | Gap]:
+        bus, seen = Bus[int](capacity), list[int | Gap]()
+        with bus.subscribe(wait=True) as careful:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(bus.send, range(sum(takes)))
+                for count in takes:
+                    seen += [await anext(careful) for _ in range(count)]
+        return seen
+
+    assert anyio.run(main, backend=anyio_backend) == list(range(sum(takes)))

@@ -167,4 +167,4 @@ def test_a_receipt_made_by_a_backend_is_any_other():
     assert hash(made) == hash(Receipt(1, 2, b"head"))
     assert copy.copy(made) == made
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
-        made.first = 3
+        made.first = 3  # pyright: ignore[reportAttributeAccessIssue] - that is the test

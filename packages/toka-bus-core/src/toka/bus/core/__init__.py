@@ -2,6 +2,16 @@
 
 from toka.bus.core._bus import CAPACITY, Bus
 from toka.bus.core._errors import BusClosed, BusError
+from toka.bus.core._follow import Positioned, follow
 from toka.bus.core._subscription import Gap, Subscription
 
-__all__ = ["CAPACITY", "Bus", "BusClosed", "BusError", "Gap", "Subscription"]
+__all__ = [
+    "CAPACITY",
+    "Bus",
+    "BusClosed",
+    "BusError",
+    "Gap",
+    "Positioned",
+    "Subscription",
+    "follow",
+]

@@ -1,10 +1,11 @@
 """Broadcast within one process, on a ring that all subscribers share.
 
 Every item is stored once. A subscriber is a position in the sequence of all items ever published;
-it holds no queue and needs no task. Publishing never waits: when the ring is full, the oldest item
+it holds no queue and needs no task. `publish` never waits: when the ring is full, the oldest item
 gives way. A subscriber that was slower than that is told how many items it missed, as an item of
-its own, and goes on with the oldest that is still there. A bus never holds the truth: whoever
-missed something reads it from the log.
+its own, and goes on with the oldest that is still there. `send` waits instead, for the subscribers
+that asked to be waited for. A bus never holds the truth: whoever missed something reads it from the
+log, and `follow` does so.
 
 One event loop uses a bus, asyncio's or trio's. Nothing here is safe to call from another thread.
 """
@@ -14,7 +15,10 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
+from anyio.lowlevel import checkpoint
+
 from toka.bus.core._errors import BusClosed
+from toka.bus.core._filter import wanted_items
 from toka.bus.core._ring import Ring
 from toka.bus.core._subscription import Subscription
 
@@ -41,6 +45,7 @@ class Bus(Generic[T]):
         if capacity < 1:
             raise ValueError(f"A bus holds at least one item, not {capacity}.")
         self._ring: Ring[T] = Ring(capacity)
+        self._awaited: set[Subscription[T]] = set()
         self._subscriptions: weakref.WeakSet[Subscription[T]] = weakref.WeakSet()
 
     @property
@@ -68,17 +73,46 @@ class Bus(Generic[T]):
             raise BusClosed
         self._ring.put(items)
 
+    async def send(self, items: Iterable[T]) -> None:
+        """Hand items to all subscribers, in order, waiting for those that are to be waited for.
+
+        None of them loses an item by this; others may, as with `publish`. Who is cancelled while
+        waiting has handed over the items before the one it waited with.
+
+        Raises:
+            BusClosed: The bus was closed, before or while this waited.
+        """
+        await checkpoint()
+        ring = self._ring
+        for item in items:
+            while self._is_full():
+                await ring.wait_for_room()
+            self.publish((item,))
+
+    def _is_full(self) -> bool:
+        if not self._awaited or self._ring.closed:
+            return False
+        return max(subscription.lag for subscription in self._awaited) >= self._ring.capacity
+
     def subscribe(
         self,
-        filter: Callable[[T], bool] | str | None = None,  # noqa: A002 - what it is called anywhere
+        kinds: str = "",
+        *,
+        stream: str = "",
+        filter: Callable[[T], bool] | None = None,  # noqa: A002 - what it is called anywhere
+        wait: bool = False,
     ) -> Subscription[T]:
         """Return an iterator over what is published from now on.
 
         Args:
-            filter: Says which items are wanted; or a prefix of their `kind`. All, if None.
+            kinds: A whole `kind` of items, or a prefix that ends with a dot; all, if empty.
+            stream: The `stream` of items; all, if empty.
+            filter: Says which of those items are wanted.
+            wait: Let `send` wait when this subscription has not taken what fills the ring. It must
+                be closed then, best by `with`, or `send` waits for ever.
         """
-        wanted = _of_kind(filter) if isinstance(filter, str) else filter
-        subscription = Subscription(self._ring, wanted)
+        wanted = wanted_items(kinds, stream, filter)
+        subscription = Subscription(self._ring, wanted, self._awaited if wait else None)
         self._subscriptions.add(subscription)
         return subscription
 
@@ -86,11 +120,4 @@ class Bus(Generic[T]):
         """Let subscribers take what is still there, and then end. Closing again does nothing."""
         self._ring.closed = True
         self._ring.wake()
-
-
-def _of_kind(prefix: str) -> Callable[[object], bool]:
-    def has_kind(item: object) -> bool:
-        kind: object = getattr(item, "kind", None)
-        return isinstance(kind, str) and kind.startswith(prefix)
-
-    return has_kind
+        self._ring.make_room()

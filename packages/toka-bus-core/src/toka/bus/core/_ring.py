@@ -19,7 +19,7 @@ class Ring(Generic[T]):
     `end - capacity <= p < end`.
     """
 
-    __slots__ = ("_news", "capacity", "closed", "end", "items")
+    __slots__ = ("_news", "_room", "capacity", "closed", "end", "items")
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
@@ -27,6 +27,7 @@ class Ring(Generic[T]):
         self.end = 0
         self.closed = False
         self._news: anyio.Event | None = None
+        self._room: anyio.Event | None = None
 
     def put(self, items: Iterable[T]) -> None:
         """Append items to the sequence; the oldest give way."""
@@ -59,3 +60,15 @@ class Ring(Generic[T]):
         if self._news is not None:
             self._news.set()
             self._news = None
+
+    async def wait_for_room(self) -> None:
+        """Wait until someone who is waited for has taken an item, or has gone."""
+        if self._room is None:
+            self._room = anyio.Event()
+        await self._room.wait()
+
+    def make_room(self) -> None:
+        """Let all who wait for room look again."""
+        if self._room is not None:
+            self._room.set()
+            self._room = None

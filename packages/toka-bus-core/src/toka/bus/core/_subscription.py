@@ -31,12 +31,26 @@ class Subscription(Generic[T]):
     and everything still there was taken, or when the subscription is closed.
     """
 
-    def __init__(self, ring: Ring[T], wanted: Callable[[T], bool] | None) -> None:
-        """Begin at the end of a ring; `Bus.subscribe` is what callers want."""
+    def __init__(
+        self,
+        ring: Ring[T],
+        wanted: Callable[[T], bool] | None,
+        awaited: set[Subscription[T]] | None = None,
+    ) -> None:
+        """Begin at the end of a ring; `Bus.subscribe` is what callers want.
+
+        Args:
+            ring: Of the bus.
+            wanted: Says which items to return; all, if None.
+            awaited: Those that `send` waits for, of which this is to be one.
+        """
         self._ring = ring
         self._next = ring.end
         self._wanted = wanted
         self._closed = False
+        self._awaited = awaited
+        if awaited is not None:
+            awaited.add(self)
 
     @property
     def lag(self) -> int:
@@ -61,6 +75,8 @@ class Subscription(Generic[T]):
                 return Gap(behind - ring.capacity)
             if behind:
                 self._next = place + 1
+                if self._awaited is not None:
+                    ring.make_room()
                 item = ring.items[place % ring.capacity]
                 if wanted is None or wanted(item):
                     return item
@@ -95,6 +111,8 @@ class Subscription(Generic[T]):
             self._next = oldest
         items = ring.newest(self._next)
         self._next = ring.end
+        if self._awaited is not None:
+            ring.make_room()
         taken += items if wanted is None else [item for item in items if wanted(item)]
         return taken
 
@@ -102,6 +120,9 @@ class Subscription(Generic[T]):
         """End the iteration, also for a task that waits in it. Closing again does nothing."""
         self._closed = True
         self._ring.wake()
+        if self._awaited is not None:
+            self._awaited.discard(self)
+            self._ring.make_room()
 
     def __enter__(self) -> Self:
         return self
