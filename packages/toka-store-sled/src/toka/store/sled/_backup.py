@@ -103,9 +103,7 @@ def _copy_events(reader: Reader, copy: Engine, end: int | None) -> Head:
     dropped = compacted(reader.view)
     if dropped:
         target.put(COMPACTED, number(dropped if end is None else min(dropped, end)))
-    for event in reader.chain(0):
-        if end is not None and event.position > end:
-            break
+    for event in reader.chain(0, end):
         data = reader.view.get(event_key(event.position)) or b""
         place = place_of(data)
         target.put(event_key(event.position), data)

@@ -78,9 +78,7 @@ class Compacting:
             self.end = self._oldest(reader)
         position = start = compacted(reader.view)
         size, shared = 0, set[bytes]()
-        for event in reader.chain(start):
-            if event.position > self.end:
-                break
+        for event in reader.chain(start, self.end):
             position = event.position
             if event.payload and self._drop(reader, batch, event) == SHARED:
                 shared.add(event.payload_digest)

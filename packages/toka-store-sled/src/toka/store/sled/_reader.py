@@ -104,8 +104,12 @@ class Reader:
             found = self.chain(after)
         return list(_within(found, limit, budget))
 
-    def chain(self, after: int) -> Iterator[Event]:
+    def chain(self, after: int, last: int | None = None) -> Iterator[Event]:
         """Yield the events after a position, each linked to the one before.
+
+        Args:
+            after: The position.
+            last: The last position of interest; the end of the log if None.
 
         Raises:
             Damaged: One is missing or not what was written.
@@ -113,7 +117,8 @@ class Reader:
         position = max(after, 0)
         previous = self.digest_at(position)
         decode, start = self._decoder.event, event_key(position + 1)
-        for key, data in self.view.scan(start, beyond(EVENT)):
+        stop = beyond(EVENT) if last is None else event_key(last + 1)
+        for key, data in self.view.scan(start, stop):
             position += 1
             if previous is None or last_number(key) != position:
                 raise self._missing(position)
