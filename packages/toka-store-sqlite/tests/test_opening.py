@@ -5,7 +5,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from collections.abc import Generator
+from contextlib import closing, contextmanager
 
 import anyio
 import pytest
@@ -388,3 +389,60 @@ async def test_a_store_whose_making_was_cut_short_is_made(tmp_path):
         await store.append([EventSource().new()])
     async with await SqliteStore.open(str(path)) as store:
         assert (await store.verify()).ok
+
+
+HOLDER = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+for statement in sys.argv[2:]:
+    connection.execute(statement)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def held(path, *statements: str) -> Generator[int]:
+    """Let another program hold a database, and say which process it is."""
+    with subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, "-c", HOLDER, str(path), *statements],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "held\n"
+        yield program.pid
+        program.communicate()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists who holds a lock")
+async def test_a_database_held_by_another_program_is_refused_with_its_process(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "run.db"
+    await (await SqliteStore.open(str(path))).aclose()
+    monkeypatch.setattr("toka.store.sqlite._files._BUSY_SECONDS", 0.05)
+    exclusive = ("PRAGMA locking_mode = EXCLUSIVE", "BEGIN EXCLUSIVE")
+    with held(path, *exclusive) as pid, pytest.raises(StoreLocked) as caught:
+        await SqliteStore.open(str(path))
+    assert caught.value.pid == pid
+    assert f"process {pid}" in str(caught.value)
+    async with await SqliteStore.open(str(path)) as store:
+        await store.append([EventSource().new()])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists who holds a lock")
+async def test_a_write_lock_of_another_program_fails_the_append_with_its_process(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "run.db"
+    monkeypatch.setattr("toka.store.sqlite._files._BUSY_SECONDS", 0.05)
+    async with await SqliteStore.open(str(path)) as store:
+        await store.append([EventSource().new()])
+        with held(path, "BEGIN IMMEDIATE") as pid, pytest.raises(StoreFailed) as caught:
+            await store.append([EventSource(1).new()])
+        assert caught.value.details["pid"] == pid
+        assert f"Process {pid}" in str(caught.value.hint)
+    async with await SqliteStore.open(str(path)) as store:
+        assert (await store.head()).position == 1

@@ -24,7 +24,7 @@ from toka.store.core import (
 )
 from toka.store.sqlite._backup import back_up
 from toka.store.sqlite._compaction import covered, drop_payloads
-from toka.store.sqlite._failures import TROUBLE, failure
+from toka.store.sqlite._failures import OPENING, TROUBLE, failure
 from toka.store.sqlite._files import Files, identify, inspect, recorded_head
 from toka.store.sqlite._opening import open_writer
 from toka.store.sqlite._reader import NO_BUDGET, PAGE_BYTES, Reader
@@ -112,7 +112,7 @@ class SqliteStore:
                     create=create, accept_loss=accept_loss, synchronous=synchronous
                 )
         except TROUBLE as error:
-            raise failure(files.location, "Opening", error) from error
+            raise failure(files.location, OPENING, error) from error
         return store
 
     async def _open_to_read(self, *, accept_loss: bool) -> None:
