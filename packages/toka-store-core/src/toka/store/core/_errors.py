@@ -18,6 +18,14 @@
     ├── UnknownEvent
     ├── InvalidSnapshot
     ├── UnknownSnapshot
+    ├── CopyRefused              the target's log is not changed by what was refused
+    │   └── NotAPrefix           the target holds another log, or a longer one
+    ├── TransactionError
+    │   ├── UnknownTransaction
+    │   ├── TransactionCommitted
+    │   └── TransactionRolledBack
+    ├── InvalidUpcaster          steps between versions that do not fit together
+    ├── UpcastFailed             a step does not take an old payload
     ├── StoreClosed
     ├── ReadOnlyStore
     ├── StoreBusy                too much waits to be written; nothing was enqueued
@@ -269,6 +277,101 @@ class UnknownSnapshot(StoreError, LookupError):
             f"{location} keeps no snapshot {name!r}.",
             hint="Save a snapshot first; its events can be compacted then.",
             details={"name": name, "location": location},
+        )
+
+
+class CopyRefused(StoreError):
+    """A log cannot be copied, or not any further."""
+
+    default_code = "store.copy_refused"
+
+
+class NotAPrefix(CopyRefused):
+    """The target of a copy holds events that are not the first ones of the source."""
+
+    default_code = "store.not_a_prefix"
+
+    def __init__(self, source: str, target: str, source_head: int, target_head: int) -> None:
+        super().__init__(
+            f"{target} has {target_head} events that are not the first of the {source_head} events"
+            f" of {source}.",
+            hint="Copy to a store that is empty or holds the beginning of the same log.",
+            details={
+                "source": source,
+                "target": target,
+                "source_head": source_head,
+                "target_head": target_head,
+            },
+        )
+
+
+class TransactionError(StoreError):
+    """A long transaction cannot do what was asked."""
+
+    default_code = "store.transaction"
+
+
+class UnknownTransaction(TransactionError, LookupError):
+    """No transaction of this identifier was begun in this store."""
+
+    default_code = "store.unknown_transaction"
+
+    def __init__(self, transaction: str) -> None:
+        super().__init__(
+            f"The transaction {transaction} was not begun in this store.",
+            details={"transaction": transaction},
+        )
+
+
+class TransactionCommitted(TransactionError):
+    """The transaction is committed and cannot be changed."""
+
+    default_code = "store.transaction_committed"
+
+    def __init__(self, transaction: str) -> None:
+        super().__init__(
+            f"The transaction {transaction} is committed.",
+            hint="Begin another one.",
+            details={"transaction": transaction},
+        )
+
+
+class TransactionRolledBack(TransactionError):
+    """The transaction is rolled back and cannot be changed."""
+
+    default_code = "store.transaction_rolled_back"
+
+    def __init__(self, transaction: str) -> None:
+        super().__init__(
+            f"The transaction {transaction} is rolled back.",
+            hint="Begin another one.",
+            details={"transaction": transaction},
+        )
+
+
+class InvalidUpcaster(StoreError, ValueError):
+    """Steps between versions of kinds do not fit together; none of them is registered."""
+
+    default_code = "store.invalid_upcaster"
+
+    def __init__(self, kind: str, what: str) -> None:
+        super().__init__(
+            f"The step from {kind} cannot be registered: {what}.",
+            details={"kind": kind, "what": what},
+        )
+
+
+class UpcastFailed(StoreError):
+    """An old payload is not what the step to the next version takes."""
+
+    default_code = "store.upcast_failed"
+
+    def __init__(self, event_id: str, position: int, kind: str, target: str) -> None:
+        super().__init__(
+            f"The payload of event {event_id} at position {position} cannot be read as {target}:"
+            f" the step from {kind} failed.",
+            hint="Correct the step; the stored event is as it was written.",
+            details={"event": event_id, "position": position, "kind": kind, "target": target},
         )
 
 
