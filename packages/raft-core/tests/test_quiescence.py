@@ -160,6 +160,19 @@ def test_a_follower_that_may_not_sleep_says_so() -> None:
     assert (net.leader, net[1].term) == (1, 1)
 
 
+def test_a_group_does_not_sleep_during_a_transfer() -> None:
+    """Else the leader would refuse proposals, waiting for ticks that nobody counts."""
+    net = Network(3, quiesce_tick=3, **CAREFUL)
+    net.campaign(1)
+    net.drop = lambda message: message.type is MessageType.TIMEOUT_NOW
+    net[1].node.transfer_leader(2)
+    net.tick(6)
+    assert not asleep(net)
+    net.tick(30)
+    net.propose(1, b"served")
+    assert net[3].data == [b"served"]
+
+
 def test_forgetting_the_leader_wakes() -> None:
     net = sleeping()
     net[2].node.forget_leader()

@@ -133,6 +133,29 @@ def test_a_piece_from_nowhere_is_answered_with_what_is_here() -> None:
     assert (answer.index, answer.offset) == (9, 0)
 
 
+def test_pieces_are_taken_in_order_and_of_one_snapshot_only() -> None:
+    net = behind()
+
+    def step(index: int, offset: int, data: bytes) -> int:
+        snapshot = Snapshot(index, 1, net[1].conf, data)
+        kind = MessageType.SNAP_CHUNK
+        net[3].node.step(
+            Message(type=kind, to=3, sender=1, term=1, snapshot=snapshot, offset=offset)
+        )
+        (answer,) = of_type(net.work(3), MessageType.SNAP_CHUNK_RESP)
+        assert answer.index == index
+        return answer.offset
+
+    assert step(9, 0, b"0123") == 4
+    assert step(9, 8, b"89") == 4  # a gap
+    assert step(8, 4, b"abcd") == 0  # of another snapshot
+    assert step(9, 4, b"4567") == 8
+    assert step(9, 4, b"4567") == 8  # a repetition
+    incoming = net[3].node._raft.incoming
+    assert incoming is not None
+    assert incoming.data == b"01234567"
+
+
 def test_an_answer_beyond_the_end_is_refused() -> None:
     net = behind()
     net.drop = lambda message: message.type is MessageType.SNAP_CHUNK_RESP

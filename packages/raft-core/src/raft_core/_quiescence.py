@@ -106,11 +106,7 @@ def on_quiesce(raft: Raft, message: Message) -> None:
     log = raft.log
     raft.election_elapsed = 0
     raft.lead = message.sender
-    if (
-        raft.config.quiesce_tick
-        and log.last_index() == message.index
-        and log.matches(message.index, message.log_term)
-    ):
+    if raft.config.quiesce_tick and log.matches(message.index, message.log_term):
         log.commit_to(message.commit)
         raft.quiescent = True
         return
