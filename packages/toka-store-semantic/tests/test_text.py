@@ -4,7 +4,9 @@ from hypothesis import strategies as st
 
 from toka.store.core import ORIGIN, Event, make_event
 from toka.store.semantic import event_text
+from toka.store.semantic._document import snippet
 from toka.store.semantic._text import MAX_TEXT
+from toka.store.semantic._words import question_words
 from toka.types import EventId
 
 
@@ -53,3 +55,17 @@ def test_deep_nesting_is_read_or_left_out():
 @given(st.binary(max_size=200))
 def test_any_payload_has_a_text(payload):
     assert event_text(event(payload)).startswith("step completed")
+
+
+def test_common_words_of_a_question_are_left_out_unless_there_are_no_others():
+    assert question_words("Who wrote the report, the REPORT?") == ["wrote", "report", "REPORT"]
+    assert question_words("who is it") == ["who", "is", "it"]
+
+
+def test_a_snippet_is_the_line_with_most_of_the_words():
+    text = "step completed\nname: write\nreason: the disk was full\nhint: buy a disk"
+    assert snippet(text, "is the disk full") == "reason: the disk was full"
+    assert snippet(text, "unheard") == "name: write · reason: the disk was full · hint: buy a disk"
+    long = "word " * 200 + "needle " + "word " * 200
+    assert "needle" in snippet(long, "needles")
+    assert len(snippet(long, "needles")) <= 162

@@ -11,7 +11,6 @@ not closed has none, and every row of it is checked.
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
@@ -26,6 +25,7 @@ from toka.store.semantic._document import Document
 from toka.store.semantic._errors import IndexFailed
 from toka.store.semantic._schema import condition, is_ours, prepare
 from toka.store.semantic._sealed import Sealed, seal, unseal
+from toka.store.semantic._words import question_words
 from toka.types import EventId
 
 if TYPE_CHECKING:
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
 _CHECKSUM: Final = 16
 _PAGE: Final = 1_000
-_WORD: Final = re.compile(r"\w+")
-_MAX_QUERY_WORDS: Final = 64
 _COLUMNS: Final = "position, id, stream, kind, time, intent, actor, tags, text"
 _INSERT: Final = f"""INSERT INTO document ({_COLUMNS}, vector, checksum)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""  # noqa: S608 - names of columns
@@ -205,14 +203,14 @@ class Catalog:
 
     def with_words(self, text: str, where: Query, limit: int) -> list[int]:
         """Return the positions of texts with any of the words, best first by BM25."""
-        words = list(dict.fromkeys(_WORD.findall(text)))[:_MAX_QUERY_WORDS]
+        words = question_words(text)
         if not words:
             return []
         demand, values = condition(where)
         sql = f"""SELECT word.rowid FROM word JOIN document ON document.position = word.rowid
             WHERE word MATCH ? {f"AND {demand}" if demand else ""}
             ORDER BY bm25(word), word.rowid LIMIT ?"""  # noqa: S608 - values are parameters
-        # Quoted, so that no word is an operator of FTS5; \w has no quotation mark.
+        # Quoted, so that no word is an operator of FTS5; no word has a quotation mark.
         match = " OR ".join(f'"{word}"' for word in words)
         with self._failures():
             return [row[0] for row in self._connection.execute(sql, [match, *values, limit])]

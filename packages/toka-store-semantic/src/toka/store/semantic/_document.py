@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from toka.store.semantic._words import question_words
+
 if TYPE_CHECKING:
     from toka.store.core import Event
     from toka.types import EventId
@@ -62,7 +64,7 @@ class Hit:
 
 def snippet(text: str, query: str) -> str:
     """Return the line with most of a query's words, cut to a length that fits a terminal."""
-    stems = {word[:_STEM] for word in _WORD.findall(query.casefold())}
+    stems = {word[:_STEM] for word in question_words(query.casefold())}
     lines = [line for line in text.splitlines() if line.strip()] or [""]
     best = max(lines, key=lambda line: (len(_found(line, stems)), -len(line)))
     if not _found(best, stems):
