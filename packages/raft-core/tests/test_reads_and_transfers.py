@@ -391,3 +391,37 @@ def test_a_single_voter_that_restarts_knows_what_it_committed_before_it_answers(
     storage.append(ready.entries)
     node.advance()
     assert node.ready().read_states == (ReadState(2, b"read"),)
+
+
+LEASES = {"check_quorum": True, "read_only": ReadOnlyOption.LEASE_BASED, "election_tick": 10}
+
+
+def test_under_leases_a_follower_does_not_campaign_while_it_hears_its_leader() -> None:
+    group = Network(**LEASES)
+    group.campaign(1)
+    group.campaign(2)
+    assert group[2].role is Role.FOLLOWER
+    group.isolate(1)
+    group.tick(10, 2)  # what it promised is over
+    group.campaign(2)
+    assert group[2].role is not Role.FOLLOWER
+
+
+def test_a_later_term_does_not_end_the_promise_a_lease_rests_on() -> None:
+    group = Network(**LEASES)
+    group.campaign(1)
+    term = group[1].term
+    late = Message(
+        type=MessageType.VOTE_RESP, to=2, sender=3, term=term + 1, reject=True
+    )  # the answer to an earlier campaign
+    group[2].node.step(late)
+    assert group[2].term == term + 1
+    request = Message(
+        type=MessageType.VOTE, to=2, sender=3, term=term + 2, index=9, log_term=term + 1
+    )
+    group[2].node.step(request)
+    assert of_type(group.work(2), MessageType.VOTE_RESP) == []
+    for _ in range(10):
+        group[2].node.tick()
+    group[2].node.step(request)
+    assert not of_type(group.work(2), MessageType.VOTE_RESP)[0].reject

@@ -39,6 +39,8 @@ def hup(raft: Raft, kind: Campaign | None = None) -> None:
     """Campaign, unless this node leads already or had better not."""
     if raft.role is Role.LEADER or not raft.is_promotable or _has_unapplied_conf_change(raft):
         return
+    if raft.lease_embargo and kind is not Campaign.TRANSFER:
+        return  # its own vote is one of those it owes
     if kind is None:
         kind = Campaign.PRE_ELECTION if raft.config.pre_vote else Campaign.ELECTION
     campaign(raft, kind)

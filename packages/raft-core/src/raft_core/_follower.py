@@ -10,6 +10,7 @@ from raft_core import _election, _membership, _quiescence, _snapshots
 from raft_core._entries import NO_NODE
 from raft_core._errors import ProposalDroppedError, ReadDroppedError
 from raft_core._messages import Message, MessageType
+from raft_core._reads import ReadOnlyOption
 from raft_core._states import ReadState, Snapshot
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 def _hear_leader(raft: Raft, message: Message) -> None:
     raft.election_elapsed = 0
     raft.lead = message.sender
+    if raft.config.read_only is ReadOnlyOption.LEASE_BASED:
+        # Counted apart from who leads: a later term makes this node forget that, and must not
+        # make it forget what the leader's lease rests on.
+        raft.lease_embargo = raft.config.election_tick
 
 
 def _acknowledge(raft: Raft, to: int, index: int) -> None:

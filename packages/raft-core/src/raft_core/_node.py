@@ -139,7 +139,10 @@ class Node:
         raft.step(Message(type=MessageType.TRANSFER_LEADER, to=raft.id, sender=successor))
 
     def campaign(self) -> None:
-        """Campaign now instead of after an election timeout, if this node may campaign at all."""
+        """Campaign now instead of after an election timeout, if this node may campaign at all.
+
+        Under leases a follower has promised not to while it hears its leader, and nothing happens.
+        """
         _election.hup(self._raft)
 
     def forget_leader(self) -> None:

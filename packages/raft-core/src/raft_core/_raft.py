@@ -109,6 +109,7 @@ class Raft:
         self.election_elapsed = 0
         self.heartbeat_elapsed = 0
         self.randomized_election_timeout = 0
+        #: For so many ticks a leader's lease may rest on this node's not voting.
         self.lease_embargo = 0
         #: Ticks since a leader was believed in.
         self.leaderless = 0

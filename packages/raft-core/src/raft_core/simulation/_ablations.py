@@ -90,6 +90,7 @@ _append_entries = _raft.Raft.append_entries
 _reset = _tracker.Tracker.reset
 _become_snapshot = _progress.Progress.become_snapshot
 _step = _raft.Raft.step
+_raft_reset = _raft.Raft.reset
 _switch_to = _tracker.Tracker.switch_to
 _on_lower_term = _raft.Raft._on_lower_term  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - same
 
@@ -276,22 +277,11 @@ def _bold_heartbeats(raft: Raft) -> None:
 # Snapshots
 
 
-def _keep_conflicting_log(raft: Raft, snapshot: Snapshot) -> bool:
+def _not_beyond_the_log(raft: Raft, snapshot: Snapshot) -> bool:
     log = raft.log
-    if snapshot.index <= log.committed:
-        return False
-    if snapshot.index <= log.last_index():
+    if log.committed < snapshot.index <= log.last_index():
         log.commit_to(snapshot.index)
-        return False
-    log.restore(snapshot)
-    _membership.restore(raft, snapshot)
-    return True
-
-
-def _restore_older(raft: Raft, snapshot: Snapshot) -> bool:
-    raft.log.restore(snapshot)
-    _membership.restore(raft, snapshot)
-    return True
+    return snapshot.index > log.last_index()
 
 
 def _wait_for_ever(_raft: Raft) -> None:
@@ -347,6 +337,12 @@ def _keep_lease(raft: Raft, successor: int) -> None:
 def _break_promise(raft: Raft, storage: Storage) -> None:
     _load(raft, storage)
     raft.lease_embargo = 0
+
+
+def _promise_with_term(raft: Raft, term: int) -> None:
+    if term != raft.term:
+        raft.lease_embargo = 0
+    _raft_reset(raft, term)
 
 
 # The application
@@ -517,12 +513,12 @@ ABLATIONS: Final[tuple[Ablation, ...]] = (
     Ablation(
         "snapshot-over-a-conflict",
         "A snapshot leaves entries in the log that conflict with it.",
-        ((_follower, "_restore", _keep_conflicting_log),),
+        ((_follower, "_needs", _not_beyond_the_log),),
     ),
     Ablation(
         "restore-older-snapshot",
         "A snapshot older than the log's commits replaces it.",
-        ((_follower, "_restore", _restore_older),),
+        ((_follower, "_needs", _yes),),
     ),
     Ablation(
         "snapshot-awaited-for-ever",
@@ -583,6 +579,11 @@ ABLATIONS: Final[tuple[Ablation, ...]] = (
         "promise-lost-in-restart",
         "A node that restarts votes at once, whatever lease it has promised.",
         ((_RAFT, "_load", _break_promise),),
+    ),
+    Ablation(
+        "promise-lost-with-term",
+        "A node that learns of a later term votes at once, whatever lease it has promised.",
+        ((_RAFT, "reset", _promise_with_term),),
     ),
     Ablation(
         "done-twice",
