@@ -70,7 +70,8 @@ def fuzz(target: str, seconds: int, corpus: Path | None) -> int:
         read = TARGETS[target]()
     with tempfile.TemporaryDirectory() as scratch:
         kept = corpus or Path(scratch)
-        for number, seed in enumerate(SEEDS.get(target, ())):
+        made = FRESH_SEEDS.get(target)
+        for number, seed in enumerate(SEEDS.get(target, ()) if made is None else [made()]):
             (kept / f"seed-{number}").write_bytes(seed)
         options = [f"-max_total_time={seconds}", f"-max_len={MAX_INPUT_BYTES}", str(kept)]
         atheris.Setup([sys.argv[0], *options], read)
@@ -179,6 +180,82 @@ def jwk() -> Callable[[bytes], None]:
     return _reads(read, TokenRefusedError)
 
 
+def key_file() -> Callable[[bytes], None]:
+    """The file of a signing key."""
+    from toka.auth import KeyFile, KeyFileError  # noqa: PLC0415 - see above
+
+    path = Path(tempfile.mkdtemp()) / "token.key"
+    KeyFile.load_or_create(path)
+
+    def read(data: bytes) -> None:
+        path.write_bytes(data)
+        KeyFile.load(path)
+
+    return _reads(read, KeyFileError)
+
+
+def key_file_seed() -> bytes:
+    """Return a key file."""
+    from toka.auth import KeyFile  # noqa: PLC0415 - see above
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "token.key"
+        KeyFile.load_or_create(path)
+        return path.read_bytes()
+
+
+def ring() -> Callable[[bytes], None]:
+    """What a key ring holds once it was decrypted."""
+    from toka.key_rotation import KeyStoreError, WrappingKey  # noqa: PLC0415 - see above
+    from toka.key_rotation._sealing import read_ring  # noqa: PLC0415 - the parser itself
+
+    key = WrappingKey.generate()
+    return _reads(lambda data: read_ring(key.seal(data), key), KeyStoreError)
+
+
+def ring_seed() -> bytes:
+    """Return the inside of a key ring."""
+    from toka.key_rotation import FileStore, KeyRing, RotationPolicy, WrappingKey  # noqa: PLC0415
+    from toka.types import SystemClock  # noqa: PLC0415 - see above
+
+    key = WrappingKey.generate()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "ring"
+        KeyRing.create(FileStore(path, key), RotationPolicy(), SystemClock())
+        return key.open(path.read_bytes())
+
+
+def status_list() -> Callable[[bytes], None]:
+    """A status list, signed by whoever was believed."""
+    from toka.revocation import StatusListError, read_status_list  # noqa: PLC0415 - see above
+
+    class Believing:
+        algorithm = "ES256"
+
+        def verify(self, message: bytes, signature: bytes) -> bool:
+            return bool(message) and bool(signature)
+
+    def read(data: bytes) -> None:
+        # The JSON itself is mutated, for nobody finds the base64 of a change by chance.
+        header = _part(b'{"alg":"ES256","kid":"k","typ":"statuslist+jwt"}')
+        token = b".".join([header, _part(data), b"AAAA"]).decode("ascii")
+        read_status_list(token, {"k": Believing()}, subject="https://a/1", now=100)
+
+    return _reads(read, StatusListError)
+
+
+def status_bits() -> Callable[[bytes], None]:
+    """The packed bits of a status list, behind one byte for their width."""
+    from toka.revocation import StatusList, StatusListError  # noqa: PLC0415 - see above
+
+    def read(data: bytes) -> None:
+        found = StatusList.decode(_part(data[1:]).decode("ascii"), bits=data[0] if data else 1)
+        if len(found) and not 0 <= found[len(found) - 1] < 2**found.bits:
+            raise AssertionError("a status is wider than its list says")
+
+    return _reads(read, StatusListError)
+
+
 def _reads(read: Callable[[bytes], object], documented: type[Exception]) -> Callable[[bytes], None]:
     def run_once(data: bytes) -> None:
         with contextlib.suppress(documented):
@@ -203,6 +280,12 @@ _HOP = (
 _KEY = b'{"alg":"ES256","crv":"P-256","key_ops":["verify"],"kid":"k","kty":"EC","use":"sig"}'
 
 
+_LIST = (
+    b'{"exp":900,"iat":1,"status_list":{"bits":1,"lst":"eNrbuRgAAhcBXQ"},'
+    b'"sub":"https://a/1","ttl":900}'
+)
+
+
 def _part(data: bytes) -> bytes:
     return base64.urlsafe_b64encode(data).rstrip(b"=")
 
@@ -215,6 +298,8 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
     "chain": (b"~".join([_HEADER + b"." + _part(_CLAIMS), _part(_HOP), _SIGNATURE]),),
     "claims": (_CLAIMS,),
     "jwk": (_KEY,),
+    "status_list": (_LIST,),
+    "status_bits": (b"\x01" + base64.urlsafe_b64decode(b"eNrbuRgAAhcBXQ=="),),
     "outside": (b".".join([_part(b'{"alg":"ES256","kid":"k"}'), _part(_CLAIMS), _SIGNATURE]),),
     "permission": (b"fs:read:/data/**", b"net:get:https://*.example.org:443/a*b/**", b"a:*:%20"),
     "token": (b".".join([_HEADER, _part(_CLAIMS), _SIGNATURE]),),
@@ -222,13 +307,20 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
 }
 """Where the search begins: an input that each parser reads, so that mutations get far."""
 
+FRESH_SEEDS: dict[str, Callable[[], bytes]] = {"key_file": key_file_seed, "ring": ring_seed}
+"""The same for what holds a secret, which is nothing to write down."""
+
 TARGETS: dict[str, Callable[[], Callable[[bytes], None]]] = {
     "caveats": caveats,
     "chain": chain,
     "claims": claims,
     "jwk": jwk,
+    "key_file": key_file,
     "outside": outside,
     "permission": permission,
+    "ring": ring,
+    "status_bits": status_bits,
+    "status_list": status_list,
     "token": token,
     "window": window,
 }

@@ -4,6 +4,7 @@ import pytest
 from toka.auth import (
     AuthenticationError,
     Authenticator,
+    DpopNonces,
     DpopProofs,
     MemoryUsedTokens,
     Proof,
@@ -145,3 +146,43 @@ def test_neither_repr_nor_audit_shows_a_proof(authenticator, bound, prove, audit
         authenticator.authenticate(bound, proof)
     assert proof.text not in repr(proof)
     assert proof.text not in repr(audit)
+
+
+@pytest.fixture
+def nonces(clock):
+    return DpopNonces(clock)
+
+
+@pytest.fixture
+def strict(key, clock, audit, nonces):
+    proofs = DpopProofs(clock, MemoryUsedTokens(clock), nonces=nonces)
+    return Authenticator(
+        [JwtHs256Validator([key], clock)], clock, proofs=proofs, audit=audit.append
+    )
+
+
+def test_where_nonces_are_demanded_a_proof_has_one_of_late(strict, bound, prove, nonces, clock):
+    nonce = nonces.current()
+    strict.authenticate(bound, prove(bound, nonce=nonce))
+    clock.advance(300)
+    assert nonces.current() != nonce
+    strict.authenticate(bound, prove(bound, jti="p2", nonce=nonce, iat=NOW + 300))
+    clock.advance(300)
+    with pytest.raises(AuthenticationError):
+        strict.authenticate(bound, prove(bound, jti="p3", nonce=nonce, iat=NOW + 600))
+
+
+@pytest.mark.parametrize("nonce", [None, 1, "", "x", "\u00fc", ["x"]])
+def test_another_nonce_is_none(strict, bound, prove, nonce, audit):
+    with pytest.raises(AuthenticationError):
+        strict.authenticate(bound, prove(bound, nonce=nonce))
+    assert "nonce" in audit[-1].denials[0].rule
+
+
+def test_processes_with_one_secret_know_each_others_nonces(clock):
+    secret = bytes(range(32))
+    assert DpopNonces(clock, secret).accepts(DpopNonces(clock, secret).current())
+    assert not DpopNonces(clock).accepts(DpopNonces(clock).current())
+    with pytest.raises(ValueError, match="32 bytes"):
+        DpopNonces(clock, b"short")
+    assert "0" not in repr(DpopNonces(clock, secret))

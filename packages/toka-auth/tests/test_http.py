@@ -8,6 +8,7 @@ from toka.auth import (
     EXCHANGE_GRANT,
     JWT_TYPE,
     Authenticator,
+    DpopNonces,
     DpopProofs,
     Endpoints,
     MemoryRevocations,
@@ -163,3 +164,21 @@ async def test_many_callers_are_answered_at_once(server, session, token, admin):
     calls = [post(session, f"{server}/introspect", {"token": one}, admin) for one in tokens]
     answers = await asyncio.gather(*calls)
     assert [body["sub"] for _, body, _ in answers] == [f"p{number}" for number in range(20)]
+
+
+async def test_nonces_are_given_out_where_they_are_demanded(endpoints, clock, session, admin):
+    proofs = DpopProofs(clock, MemoryUsedTokens(clock), nonces=DpopNonces(clock))
+    runner = web.AppRunner(auth_application(endpoints, proofs=proofs))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    refusals = []
+    for credential in ("", "DPoP x.y.z", "Bearer x.y.z"):
+        async with session.post(url + "/introspect", headers={"Authorization": credential}) as no:
+            refusals.append((no.status, await no.text(), no.headers.getall("WWW-Authenticate")))
+            assert no.headers["DPoP-Nonce"] == proofs.nonce
+    assert refusals[0][2][-1] == 'DPoP error="use_dpop_nonce"'
+    assert refusals == [refusals[0]] * 3
+    async with session.post(url + "/introspect", headers=admin, data={"token": "x"}) as yes:
+        assert (yes.status, yes.headers["DPoP-Nonce"]) == (200, proofs.nonce)
+    await runner.cleanup()

@@ -170,3 +170,8 @@ def test_a_refusal_carries_its_denial_through_pickling():
 
 def test_the_outside_sees_a_denial_that_says_nothing():
     assert Denial(code="capability.denied") == PUBLIC_DENIAL
+
+
+def test_a_refusal_is_one_sentence_with_one_full_stop():
+    for rule in ("so it is", "so it is: said another."):
+        assert str(TokenRefusedError.of(Denial("x", rule))).count(".") == 1

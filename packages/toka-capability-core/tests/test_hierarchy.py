@@ -1,3 +1,5 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import pytest
@@ -36,6 +38,30 @@ def test_attack_4_2_07_a_cycle_is_refused_at_insertion(rules):
         hierarchy.add("fs", *last)
     with pytest.raises(HierarchyError):
         ActionHierarchy.of([("fs", *rule) for rule in rules])
+
+
+def test_attack_4_2_09_removing_while_others_check_gives_each_the_answer_of_some_order():
+    """A hierarchy is a value: threads see the one before or the one after, never a mixture."""
+    full = ActionHierarchy.of([("fs", f"a{number + 1}", f"a{number}") for number in range(50)])
+    cut = full.remove("fs", "a25", "a24")
+    serial = {full.granting("fs", "a0"), cut.granting("fs", "a0")}
+    assert len(serial) == 2
+    current, stop = [full], threading.Event()
+
+    def check() -> set[frozenset[str]]:
+        seen = set()
+        while not stop.is_set():
+            seen.add(current[0].granting("fs", "a0"))
+        return seen
+
+    with ThreadPoolExecutor(8) as threads:
+        checks = [threads.submit(check) for _ in range(8)]
+        for _ in range(300):
+            current[0] = current[0].remove("fs", "a25", "a24")
+            current[0] = current[0].add("fs", "a25", "a24")
+        stop.set()
+        seen = set().union(*[each.result() for each in checks])
+    assert seen <= serial
 
 
 def test_the_same_edges_in_two_domains_are_no_cycle():

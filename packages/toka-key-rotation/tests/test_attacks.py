@@ -271,7 +271,9 @@ def _huge(path):
 @pytest.mark.parametrize(
     "spoil", [_torn, _emptied, _foreign, _open_to_others, _linked, _piped, _huge]
 )
-def test_attack_4_3_06_a_spoilt_file_refuses_to_start_and_is_not_replaced(path, wrapping, policy, clock, spoil):
+def test_attack_4_3_06_a_spoilt_file_refuses_to_start_and_is_not_replaced(
+    path, wrapping, policy, clock, spoil
+):
     spoil(path)
     before = path.lstat()
     for start in (KeyRing, KeyRing.create):
@@ -280,7 +282,9 @@ def test_attack_4_3_06_a_spoilt_file_refuses_to_start_and_is_not_replaced(path, 
     assert path.lstat() == before or spoil is _piped
 
 
-def test_attack_4_3_06_a_file_of_another_owner_is_refused(path, wrapping, policy, clock, monkeypatch):
+def test_attack_4_3_06_a_file_of_another_owner_is_refused(
+    path, wrapping, policy, clock, monkeypatch
+):
     monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
     with pytest.raises(KeyStoreError, match="belongs to"):
         KeyRing(FileStore(path, wrapping), policy, clock)
@@ -319,7 +323,9 @@ def test_attack_4_3_06_a_foreign_database_is_refused(tmp_path, wrapping):
         SqliteStore(path, wrapping)
 
 
-def test_attack_4_3_07_a_tainted_key_s_tokens_are_refused_at_once(ring, clock, issuer, validator, claims_at):
+def test_attack_4_3_07_a_tainted_key_s_tokens_are_refused_at_once(
+    ring, clock, issuer, validator, claims_at
+):
     token = issuer.issue(claims_at(clock.wall))
     kid = ring.signing_key().kid
     assert validator.validate(token).subject == "alice"
@@ -367,7 +373,9 @@ def test_attack_4_3_09_keys_that_do_not_belong_together_are_refused(ring):
             RingState(records)
 
 
-def test_attack_4_3_10_a_flood_of_unknown_keys_costs_one_look_a_second(ring, clock, validator, monkeypatch):
+def test_attack_4_3_10_a_flood_of_unknown_keys_costs_one_look_a_second(
+    ring, clock, validator, monkeypatch
+):
     looks = []
     real = ring._store
 
@@ -409,7 +417,9 @@ def test_attack_4_3_10_an_unreadable_store_serves_for_a_bounded_time(ring, clock
 
 
 @pytest.mark.parametrize("step", [-DAY, DAY])
-def test_attack_4_3_11_a_stepped_clock_makes_no_second_key_and_revives_none(ring, clock, heard, step):
+def test_attack_4_3_11_a_stepped_clock_makes_no_second_key_and_revives_none(
+    ring, clock, heard, step
+):
     clock.advance(100)
     ring.rotate()
     old = ring.state.records[0]

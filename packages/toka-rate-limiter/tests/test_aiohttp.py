@@ -1,4 +1,7 @@
+import asyncio
+
 import aiohttp
+import anyio
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
@@ -77,7 +80,7 @@ async def serve():
         await client.close()
 
 
-async def test_a_request_over_the_limit_is_refused_with_all_that_helps(serve):
+async def test_attack_4_4_12_a_request_over_the_limit_is_refused_with_all_that_helps(serve):
     client = await serve([Limit("api", 1, HOUR, ("ip",))])
     first = await client.get("/")
     assert first.status == 200
@@ -101,7 +104,9 @@ async def test_exempt_paths_are_free_and_silent(serve):
 @pytest.mark.parametrize(
     ("path", "status"), [("/stream", 200), ("/fail", 500), ("/forbid", 403), ("/nowhere", 404)]
 )
-async def test_every_kind_of_response_says_where_the_client_stands(serve, path, status, caplog):
+async def test_attack_4_4_12_every_kind_of_response_says_where_the_client_stands(
+    serve, path, status, caplog
+):
     client = await serve([Limit("api", 9, HOUR, ("ip",))])
     response = await client.get(path)
     assert response.status == status
@@ -109,7 +114,7 @@ async def test_every_kind_of_response_says_where_the_client_stands(serve, path, 
     assert ("a fault of the application" in caplog.text) == (status == 500)
 
 
-async def test_a_websocket_is_one_hit(serve):
+async def test_attack_4_4_12_a_websocket_is_one_hit(serve):
     client = await serve([Limit("api", 2, HOUR, ("ip",))])
     async with client.ws_connect("/socket") as socket:
         for _ in range(5):
@@ -119,6 +124,19 @@ async def test_a_websocket_is_one_hit(serve):
     with pytest.raises(aiohttp.WSServerHandshakeError) as error:
         await client.ws_connect("/socket")
     assert error.value.status == 429
+
+
+async def test_attack_4_4_12_a_client_that_goes_away_is_counted_and_leaves_nothing(serve):
+    client = await serve([Limit("api", 2, HOUR, ("ip",))])
+    for _ in range(2):
+        _, writer = await asyncio.open_connection(client.host, client.port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf")
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+    with anyio.fail_after(5):
+        while (await client.get("/")).status != 429:
+            pass
 
 
 async def test_endpoints_count_by_route_and_not_by_path(serve):

@@ -223,7 +223,9 @@ def test_attack_4_4_08_one_bucket_for_one_client_whatever_it_claims():
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
 @ALL
-def test_attack_4_4_09_what_the_second_limit_refuses_the_first_does_not_spend(clock, tmp_path, kind, algorithm):
+def test_attack_4_4_09_what_the_second_limit_refuses_the_first_does_not_spend(
+    clock, tmp_path, kind, algorithm
+):
     file = SqliteStorage(tmp_path / "x.db", clock)
     storage = file if kind == "sqlite" else MemoryStorage(clock)
     user = Limit("by-user", 10, HOUR, ("user",), algorithm)

@@ -201,7 +201,9 @@ def test_attack_4_5_08_a_million_entries_take_less_than_200_megabytes_and_one_lo
     assert float(ratio) < 5  # A thousand times as many; noise and caches apart, the same.
 
 
-async def test_attack_4_5_08_an_identifier_that_was_revoked_is_never_called_live(log, clock, claims):
+async def test_attack_4_5_08_an_identifier_that_was_revoked_is_never_called_live(
+    log, clock, claims
+):
     node = await Revocations.open(log, clock)
     names = [f"t{index}" for index in range(0, 300, 3)]
     for name in names:
@@ -211,7 +213,9 @@ async def test_attack_4_5_08_an_identifier_that_was_revoked_is_never_called_live
         assert (denial is not None) == (index % 3 == 0)
 
 
-async def test_attack_4_5_09_a_cut_off_includes_its_second_and_spares_what_comes_after(log, clock, claims):
+async def test_attack_4_5_09_a_cut_off_includes_its_second_and_spares_what_comes_after(
+    log, clock, claims
+):
     cut = claims.issued_at
     for revocation in (
         Revocation.of_subject("default", "alice", issued_until=cut),
@@ -324,7 +328,9 @@ def _last_acknowledged_before_a_kill(path, wanted):
         return max([wanted, *map(int, child.stdout.read().splitlines())])
 
 
-async def test_attack_4_5_13_a_restored_older_copy_is_found_out_and_refuses(tmp_path, clock, claims):
+async def test_attack_4_5_13_a_restored_older_copy_is_found_out_and_refuses(
+    tmp_path, clock, claims
+):
     path, copy = tmp_path / "revoked.db", tmp_path / "old.db"
     log = SqliteLog(path)
     node = await Revocations.open(log, clock)

@@ -2,7 +2,7 @@
 
 from toka.auth._api_key import ApiKeyRecord, ApiKeyValidator, new_api_key
 from toka.auth._authenticator import DEFAULT_CACHE_SIZE, Authenticator, RefusedCredential
-from toka.auth._dpop import DpopProofs, access_token_hash
+from toka.auth._dpop import DpopNonces, DpopProofs, access_token_hash
 from toka.auth._endpoints import EXCHANGE_GRANT, INTROSPECT, JWT_TYPE, REVOKE, Answer, Endpoints
 from toka.auth._errors import (
     AuthenticationError,
@@ -42,6 +42,7 @@ __all__ = [
     "AuthError",
     "AuthenticationError",
     "Authenticator",
+    "DpopNonces",
     "DpopProofs",
     "Endpoints",
     "Fetch",

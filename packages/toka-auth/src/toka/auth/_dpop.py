@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import secrets
 from typing import TYPE_CHECKING, Final
 
 from toka.auth._jose import CompactJws, PublicKey, refused
@@ -21,22 +22,79 @@ if TYPE_CHECKING:
 PROOF_TYPE: Final = "dpop+jwt"
 PROOF_SECONDS: Final = 60
 """How old a proof may be, and how far in the future."""
+NONCE_SECONDS: Final = 300
+"""How long one nonce is given out; it is accepted for as long again."""
 MAX_PROOF_BYTES: Final = 4_096
 MAX_PROOF_ID_BYTES: Final = 128
+
+_NONCE_SECRET_BYTES: Final = 32
+
+
+class DpopNonces:
+    """Nonces of this server (section 8): a proof cannot be made before one is given out.
+
+    A nonce is the keyed hash of a stretch of time, so nothing is kept and every process with the
+    same secret knows it. The one before still counts.
+    """
+
+    __slots__ = ("_secret", "_time")
+
+    def __init__(self, clock: Clock, secret: bytes | None = None) -> None:
+        """Prepare.
+
+        Args:
+            clock: Tells the time.
+            secret: At least 32 random bytes, shared by all processes that accept the same proofs;
+                fresh ones if left out.
+
+        Raises:
+            ValueError: The secret is too short.
+        """
+        if secret is not None and len(secret) < _NONCE_SECRET_BYTES:
+            raise ValueError(f"The secret of nonces has at least {_NONCE_SECRET_BYTES} bytes.")
+        self._secret = secrets.token_bytes(_NONCE_SECRET_BYTES) if secret is None else secret
+        self._time = SteadyTime(clock)
+
+    def current(self) -> str:
+        """Return the nonce for the next proofs."""
+        return self._at(self._stretch())
+
+    def accepts(self, nonce: Json) -> bool:
+        """Say whether `nonce` was given out lately."""
+        stretch = self._stretch()
+        text = nonce if isinstance(nonce, str) and nonce.isascii() else ""
+        return any(hmac.compare_digest(text, self._at(each)) for each in (stretch, stretch - 1))
+
+    def _stretch(self) -> int:
+        return self._time.seconds() // NONCE_SECONDS
+
+    def _at(self, stretch: int) -> str:
+        digest = hmac.digest(self._secret, b"dpop-nonce %d" % stretch, "sha256")
+        return encode_base64url(digest[:18])
+
+    def __repr__(self) -> str:
+        return "<DpopNonces>"
 
 
 class DpopProofs:
     """Checks proofs of possession."""
 
-    def __init__(self, clock: Clock, used: OnceCheck) -> None:
+    def __init__(self, clock: Clock, used: OnceCheck, *, nonces: DpopNonces | None = None) -> None:
         """Prepare to check.
 
         Args:
             clock: Tells the time.
             used: Remembers proofs; shared by all processes that accept the same tokens.
+            nonces: Demands of every proof a nonce of this server; nothing is demanded if left out.
         """
         self._time = SteadyTime(clock)
         self._used = used
+        self._nonces = nonces
+
+    @property
+    def nonce(self) -> str | None:
+        """What to send as `DPoP-Nonce` with every answer; None where none is demanded."""
+        return None if self._nonces is None else self._nonces.current()
 
     def denial(self, credential: str, claims: Claims, proof: Proof) -> Denial | None:
         """Say why the proof does not hold, or None if it does. A proof counts once."""
@@ -60,6 +118,8 @@ class DpopProofs:
         for name, value in expected.items():
             if jws.payload.get(name) != value:
                 raise refused("bad_proof", f"{name} of the proof is not that of the request")
+        if self._nonces is not None and not self._nonces.accepts(jws.payload.get("nonce")):
+            raise refused("bad_proof", "the proof has no nonce of ours that is of late")
         issued_at, proof_id = jws.payload.get("iat"), jws.payload.get("jti")
         self._check_fresh(issued_at)
         if not isinstance(proof_id, str) or not 0 < len(proof_id) <= MAX_PROOF_ID_BYTES:

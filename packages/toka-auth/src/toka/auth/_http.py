@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
+    from toka.auth._dpop import DpopProofs
     from toka.auth._endpoints import Endpoints
     from toka.capability.core import Claims
 
@@ -26,13 +27,18 @@ _UNAUTHENTICATED: Final = Answer(
 )
 
 
-def auth_application(endpoints: Endpoints, *, base_url: str | None = None) -> web.Application:
+def auth_application(
+    endpoints: Endpoints, *, base_url: str | None = None, proofs: DpopProofs | None = None
+) -> web.Application:
     """Return an application with `POST /token`, `/introspect`, `/revoke` and `GET /jwks`.
 
     Args:
         endpoints: What answers.
         base_url: Scheme, host and port as clients see them, for proofs of possession behind a
             proxy; what the request says if left out.
+        proofs: What the authenticator checks proofs with; if it demands nonces, every answer to a
+            caller gives the next one out (RFC 9449, section 8.2), and a refusal says that one may
+            have been missing, whatever was.
     """
     from aiohttp import web  # noqa: PLC0415 - slow to import, and functions do without it
 
@@ -62,15 +68,30 @@ def auth_application(endpoints: Endpoints, *, base_url: str | None = None) -> we
             return None
 
     application = web.Application()
-    routes: dict[str, Callable[[web.Request], Awaitable[web.Response]]] = {
-        "/token": token,
-        "/introspect": introspect,
-        "/revoke": revoke,
-    }
-    for path, handler in routes.items():
-        application.router.add_post(path, handler)
-    application.router.add_get("/jwks", jwks)
+    if proofs is not None:
+        application.on_response_prepare.append(_nonce_giver(proofs))
+    application.add_routes(
+        [
+            web.post("/token", token),
+            web.post("/introspect", introspect),
+            web.post("/revoke", revoke),
+            web.get("/jwks", jwks),
+        ]
+    )
     return application
+
+
+def _nonce_giver(
+    proofs: DpopProofs,
+) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    async def give(_request: web.Request, response: web.StreamResponse) -> None:
+        nonce = proofs.nonce
+        if nonce is not None:
+            response.headers["DPoP-Nonce"] = nonce
+            if response.status == _UNAUTHENTICATED.status:
+                response.headers.add("WWW-Authenticate", 'DPoP error="use_dpop_nonce"')
+
+    return give
 
 
 def credential_of(request: web.Request, *, base_url: str | None = None) -> tuple[str, Proof | None]:

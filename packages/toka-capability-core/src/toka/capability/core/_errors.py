@@ -58,7 +58,9 @@ class TokenRefusedError(CapabilityError):
     def of(cls, denial: Denial) -> Self:
         """Make the error that carries `denial`."""
         details = {"hop": denial.hop, "rule": denial.rule, "needed": denial.needed}
-        return cls(f"The token is refused: {denial.rule}.", code=denial.code, details=details)
+        # A rule may end with what another error said, which is a sentence.
+        rule = denial.rule.removesuffix(".")
+        return cls(f"The token is refused: {rule}.", code=denial.code, details=details)
 
     @property
     def denial(self) -> Denial:
