@@ -14,6 +14,7 @@ import sqlite3
 import threading
 import time
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from benchmarks._storage_core import PAYLOAD, sample
@@ -55,6 +56,11 @@ def measures() -> list[Measure]:
             {"ours": store_one, "sqlite3": bare_one},
             [at_least(0.8, times="sqlite3")],
         ),
+        Measure(
+            "sqlite append, one appender, NORMAL",
+            "events/s",
+            {"ours": partial(store_one, "?synchronous=normal"), "ours, FULL": store_one},
+        ),
         Measure("sqlite scan", "events/CPU s", {"ours": store_scan}, [at_least(150_000)]),
     ]
 
@@ -82,13 +88,13 @@ def store_many() -> float:
     return _APPENDERS * _EACH / asyncio.run(append())
 
 
-def store_one() -> float:
-    """Append from one task, each event when the one before is on disk."""
+def store_one(options: str = "") -> float:
+    """Append from one task, each event when the one before is acknowledged."""
     events = sample(_ALONE)
 
     async def append() -> float:
         with scratch() as folder:
-            async with await SqliteStore.open(str(folder / "run.db")) as store:
+            async with await SqliteStore.open(f"{folder}/run.db{options}") as store:
                 began = time.perf_counter()
                 for event in events:
                     await store.append([event])

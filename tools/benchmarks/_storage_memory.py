@@ -1,0 +1,99 @@
+"""Whether a scan of a long log takes more memory the longer the log is."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from toka.store.core import open_store
+from toka.store.core.testing import EventSource
+from workshop.measure import scratch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+GROWTH: Final = 8.0
+"""MiB that a scan may take for what has nothing to do with its length."""
+
+_GROUP: Final = 1_000
+_STREAMS: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What was seen."""
+
+    events: int
+    seconds: float
+    early: float
+    """MiB at most, when a tenth was read."""
+    grown: float
+    """MiB more at the end."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.events:,} events read and proved in {self.seconds:,.1f} s;"
+            f" {self.early:.1f} MiB at most after a tenth of them, {self.grown:+.1f} MiB at the end"
+        )
+
+
+def scan(scheme: str, events: int) -> Scan:
+    """Write a log and read it, each in a process of its own."""
+    with scratch() as folder:
+        url = f"{scheme.partition(':')[0]}:{folder / 'run'}"
+        _run("write", url, str(events))
+        count, seconds, early, grown = _run("read", url, str(events)).split()
+    return Scan(int(count), float(seconds), float(early), float(grown))
+
+
+def _run(*arguments: str) -> str:
+    command = [sys.executable, "-m", "benchmarks._storage_memory", *arguments]
+    tools = Path(__file__).parents[1]
+    done = subprocess.run(  # noqa: S603 - ourselves
+        command, check=True, stdout=subprocess.PIPE, text=True, cwd=tools
+    )
+    return done.stdout
+
+
+async def _write(url: str, count: int) -> None:
+    source = EventSource()
+    async with await open_store(url) as store:
+        for start in range(0, count, _GROUP):
+            await store.append(
+                [
+                    source.new(f"run/agent-{number % _STREAMS}", "step.completed.v1", bytes(64))
+                    for number in range(start, min(count, start + _GROUP))
+                ]
+            )
+
+
+async def _read(url: str, count: int) -> None:
+    async with await open_store(url, read_only=True) as store:
+        began, read, early = time.perf_counter(), 0, 0.0
+        async for _ in store.read():
+            read += 1
+            if read == count // 10:
+                early = _most_memory()
+        took = time.perf_counter() - began
+    print(read, took, early, _most_memory() - early)
+
+
+def _most_memory() -> float:
+    """Return the most memory that this process ever had, in MiB."""
+    status = Path("/proc/self/status").read_text("ascii")
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Write or read, in a process of its own."""
+    what, url, count = arguments
+    asyncio.run({"write": _write, "read": _read}[what](url, int(count)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
