@@ -186,7 +186,7 @@ def test_a_write_that_went_elsewhere_is_found():
 
 def test_a_write_that_never_happened_is_found():
     disk = SimulatedDisk()
-    store = FileStorage.create(disk.folder())
+    store = FileStorage.create(disk.folder(), Settings(room=0))
     store.save(entries=[Entry(1, 1)])
     disk.faults.lies = True
     store.save(entries=[Entry(1, 2)])
@@ -201,12 +201,12 @@ def test_a_write_that_never_happened_is_found():
 
 def test_an_entry_that_holds_a_log_does_not_pass_for_one():
     disk = SimulatedDisk()
-    store = FileStorage.create(disk.folder())
+    store = FileStorage.create(disk.folder(), Settings(room=0))
     store.save(entries=[Entry(1, 1, b"first")])
     store.save(entries=[Entry(1, 2, b"second")])
     disk.kill()
     whole = disk.files()[LOG]
-    store = FileStorage.open(disk.folder())
+    store = FileStorage.open(disk.folder(), Settings(room=0))
     store.save(entries=[Entry(1, 3, whole)])
     full = disk.files()[LOG]
     disk.kill()

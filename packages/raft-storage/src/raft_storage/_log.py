@@ -15,8 +15,10 @@ import attrs
 from raft_core import CompactedError, Entry, HardState, UnavailableError
 from raft_storage._frames import Kind
 from raft_storage._ledger import Note
+from raft_storage._recent import Recent
 from raft_storage._segment import Segment, segment_number
 from raft_storage._writer import (
+    Room,
     SegmentWriter,
     create_segment,
     entry_frames,
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
 _OVERHEAD: Final = 24
 #: How many entries are looked up at once.
 _PAGE: Final = 512
+#: How much of the log's end is kept in memory.
+_RECENT: Final = 4 * 2**20
 
 
 @attrs.frozen
@@ -65,11 +69,12 @@ class SegmentedLog:
     folder: Folder
     ledger: Ledger
     kind: ChecksumKind
-    segment_size: int
+    room: Room
     writer: SegmentWriter
     sealed: list[Segment]
     terms: Terms
     state: LogState
+    recent: Recent = attrs.field(factory=lambda: Recent(_RECENT), init=False)
     lock: threading.RLock = attrs.field(factory=threading.RLock, init=False)
 
     # Reading
@@ -124,7 +129,10 @@ class SegmentedLog:
             raise UnavailableError(f"entry {high - 1} is not there yet")
 
     def _page(self, low: int, high: int) -> Iterator[Entry]:
-        """Yield the first of the entries in [low, high), all from one segment."""
+        """Yield the first of the entries in [low, high), all from one place."""
+        if recent := self.recent.find(low, high):
+            yield from recent
+            return
         active = self.writer.segment
         if low >= active.low:
             yield from self._read(self.writer.file, active, low, high)
@@ -189,6 +197,7 @@ class SegmentedLog:
             state.mark = batch.mark
             if batch.replaces_log:
                 state.base, state.base_term = batch.mark.index, batch.mark.term
+                self.recent.clear()
                 self._cut(state.base + 1, keep=False)
         if batch.base is not None:
             state.base, state.base_term = batch.base
@@ -201,6 +210,7 @@ class SegmentedLog:
             self._cut(batch.entries[0].index, keep=True)
             self.writer.segment.offsets.extend(offsets)
             self._append_terms(batch.entries)
+            self.recent.add(batch.entries)
 
     def _append_terms(self, entries: Sequence[Entry]) -> None:
         first, last = entries[0], entries[-1]
@@ -230,12 +240,15 @@ class SegmentedLog:
         """Begin another segment if this one is full."""
         writer = self.writer
         if not writer.index_at:
-            if writer.end < self.segment_size:
+            if writer.end < self.room.segment_size:
                 return
             writer.seal(self.terms)
+        writer.trim()
         segment = writer.segment
         head = new_head(segment.number + 1, self.ledger.store_id, self.kind, writer.sealed_chain)
-        successor = create_segment(self.folder, head, self.state, writer.batch, segment.high)
+        successor = create_segment(
+            self.folder, head, self.state, writer.batch, segment.high, self.room
+        )
         self.ledger.write(successor.note())
         with self.lock:
             if segment.low <= segment.high and segment.high > self.state.base:

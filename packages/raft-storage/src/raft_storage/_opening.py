@@ -26,7 +26,7 @@ from raft_storage._recovery import Found, Recovery, scan, segment_numbers
 from raft_storage._scan import LogState
 from raft_storage._segment import segment_name
 from raft_storage._terms import Terms
-from raft_storage._writer import SegmentWriter, create_segment, is_full, new_head
+from raft_storage._writer import Room, SegmentWriter, create_segment, is_full, new_head
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -46,6 +46,8 @@ class Settings:
 
     segment_size: int = attrs.field(default=64 * 2**20, validator=attrs.validators.ge(1))
     """A segment takes no more batches once it has as many bytes."""
+    room: int = attrs.field(default=2**20, validator=attrs.validators.ge(0))
+    """So many bytes of zeros are written ahead at once, for batches to come; 0: none."""
     checksum: ChecksumKind = attrs.field(factory=best_kind)
     """CRC32C if the package crc32c is installed, else CRC32."""
 
@@ -75,16 +77,20 @@ def create_store(folder: Folder, settings: Settings, store_id: UUID | None) -> O
             _refuse_existing(folder)
             ledger = Ledger.create(folder, store_id or uuid4())
             head = new_head(1, ledger.store_id, settings.checksum, 0)
-            writer = create_segment(folder, head, LogState(), 0, 0)
+            writer = create_segment(folder, head, LogState(), 0, 0, _room(settings))
             ledger.write(writer.note())
             ledger.sync()
     except BaseException:
         lock.release()
         raise
     log = SegmentedLog(
-        folder, ledger, settings.checksum, settings.segment_size, writer, [], Terms(), LogState()
+        folder, ledger, settings.checksum, _room(settings), writer, [], Terms(), LogState()
     )
     return Opened(folder, lock, log, ConfState(), Recovery(1, 0, 1, 0))
+
+
+def _room(settings: Settings) -> Room:
+    return Room(settings.room, settings.segment_size)
 
 
 def _refuse_existing(folder: Folder) -> None:
@@ -134,12 +140,12 @@ def _open_log(folder: Folder, lock: Lock, ledger: Ledger, settings: Settings) ->
         file.sync()
     for name in found.leftovers:
         folder.remove(name)
-    writer = SegmentWriter.resume(file, found.walk)
+    writer = SegmentWriter.resume(file, found.walk, _room(settings))
     log = SegmentedLog(
         folder,
         ledger,
         settings.checksum,
-        settings.segment_size,
+        _room(settings),
         writer,
         found.sealed,
         found.terms,

@@ -52,7 +52,7 @@ class Found:
     terms: Terms
     conf_state: ConfState
     tail: bytes
-    """What follows the last sound batch."""
+    """What follows the last sound batch, but for the zeros at the end."""
     leftovers: list[str]
     """Files that are no part of it: written aside, replaced, or compacted away."""
     bytes_read: int
@@ -125,7 +125,7 @@ def _read_last(folder: Folder, ledger: Ledger, number: int) -> tuple[Walk, bytes
         known, last_index = proof.batch - 1, max(last_index, proof.last_index)
     if known > walk.batch:
         raise _hole("acknowledged batches are lost", walk, last_index)
-    return walk, data[walk.end :]
+    return walk, data[walk.end :].rstrip(b"\0")  # zeros are room for batches to come
 
 
 def _walk(data: bytes, number: int, ledger: Ledger) -> Walk:

@@ -44,11 +44,28 @@ def is_full(error: OSError) -> bool:
     return error.errno in _NO_SPACE
 
 
+@attrs.frozen
+class Room:
+    """How much room is made at once for what is still to be written."""
+
+    step: int
+    segment_size: int
+    """Room is made up to here; what goes beyond it takes just what it needs."""
+
+    def zeros(self, end: int) -> bytes:
+        """Return what to write after a batch that ends where the file did not reach yet."""
+        return bytes(max(0, min(self.step, self.segment_size - end)))
+
+
 @attrs.define
 class SegmentWriter:
     """The segment that is being written.
 
-    Invariant: everything up to `end` is durable, and ends with a commit.
+    The file is longer than what was written: zeros follow, so that most batches change neither its
+    size nor where its blocks are, and a sync has nothing but their data to write. A sync that must
+    write metadata waits for the file system's journal, and with it for everybody else's writes.
+
+    Invariant: everything up to `end` is durable, and ends with a commit; zeros follow.
     """
 
     file: File
@@ -60,12 +77,24 @@ class SegmentWriter:
     """Where the index is, once the segment is sealed and takes no more."""
     sealed_chain: int = 0
     """The chain that the next segment then begins with."""
+    room: Room = attrs.field(factory=lambda: Room(0, 0))
+    allocated: int = 0
+    """The size of the file."""
 
     @classmethod
-    def resume(cls, file: File, walk: Walk) -> SegmentWriter:
+    def resume(cls, file: File, walk: Walk, room: Room) -> SegmentWriter:
         """Go on with a segment that was read."""
-        segment, chain = walk.segment(), walk.chain
-        return cls(file, segment, walk.end, chain, walk.batch, walk.index_at, walk.sealed_chain)
+        return cls(
+            file,
+            walk.segment(),
+            walk.end,
+            walk.chain,
+            walk.batch,
+            walk.index_at,
+            walk.sealed_chain,
+            room,
+            file.size(),
+        )
 
     @property
     def sealing(self) -> Sealing:
@@ -84,18 +113,39 @@ class SegmentWriter:
         chain = self.sealing.checksum(data, self.chain)
         commit = Commit(self.end + len(data), self.batch + 1, chain, last_index, index_at)
         ending = commit.encode(self.sealing)
-        try:
-            self.file.write(self.end, data + ending)
-        except OSError as error:
-            if not is_full(error):
-                raise
-            self.file.truncate(self.end)
-            raise NoSpaceError(f"no room for {len(data)} bytes in the log") from error
+        self._write(data + ending)
         self.file.sync()
         self.end += len(data) + COMMIT_SIZE
         self.chain = self.sealing.checksum(ending, chain)
         self.batch += 1
         self.index_at, self.sealed_chain = index_at, chain
+
+    def _write(self, data: bytes) -> None:
+        end = self.end + len(data)
+        zeros = self.room.zeros(end) if end > self.allocated else b""
+        try:
+            self.file.write(self.end, data + zeros)
+        except OSError as error:
+            self._undo(error)
+            if not zeros:
+                raise NoSpaceError(f"no room for {len(data)} bytes in the log") from error
+            self.room = attrs.evolve(self.room, step=0)  # there may be room for the data alone
+            self._write(data)
+            return
+        self.allocated = max(self.allocated, end + len(zeros))
+
+    def _undo(self, error: OSError) -> None:
+        if not is_full(error):
+            raise error
+        self.file.truncate(self.end)
+        self.allocated = self.end
+
+    def trim(self) -> None:
+        """Cut the zeros off, durably: a sealed segment ends with its commit."""
+        if self.allocated > self.end:
+            self.file.truncate(self.end)
+            self.file.sync()
+            self.allocated = self.end
 
     def seal(self, terms: Terms) -> None:
         """End the segment with an index of its entries.
@@ -129,6 +179,7 @@ def create_segment(
     state: LogState,
     batch: int,
     last_index: int,
+    room: Room,
 ) -> SegmentWriter:
     """Write the first batch of a segment aside, and give it its name, durably.
 
@@ -142,7 +193,7 @@ def create_segment(
     name = segment_name(head.number)
     segment = Segment(head.number, head.sealing, last_index + 1, last_index, last_index + 1)
     file = folder.open(name + TEMPORARY, create=True)
-    writer = SegmentWriter(file, segment, 0, head.sealing.salt, batch)
+    writer = SegmentWriter(file, segment, 0, head.sealing.salt, batch, room=room)
     try:
         writer.append((head.encode(), *state_frames(head.sealing, state)), last_index)
     except NoSpaceError:
