@@ -1,6 +1,13 @@
 import pytest
 
-from toka.store.core import OpenRefused, UnknownScheme, open_store, split_location
+from toka.store.core import (
+    OpenRefused,
+    UnknownScheme,
+    Unsupported,
+    open_store,
+    repair_store,
+    split_location,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -24,3 +31,11 @@ def test_options_that_make_no_sense_are_refused(location):
     with pytest.raises(OpenRefused) as caught:
         split_location(location, ("mode",))
     assert caught.value.code == "store.invalid_location"
+
+
+async def test_a_backend_without_repair_says_so():
+    pytest.importorskip("toka.store.memory", reason="an installed backend is asked")
+    with pytest.raises(Unsupported, match="'memory'"):
+        repair_store("memory:")
+    with pytest.raises(UnknownScheme):
+        repair_store("nothing:here")

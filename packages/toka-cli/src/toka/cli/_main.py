@@ -24,6 +24,7 @@ _COMMANDS: Final = {
     "replay": ("_replay", "Recompute the state from the log; --verify proves the log whole."),
     "explain": ("_explain", "Show the causes of an event, and the capabilities that allowed it."),
     "approve": ("_approve", "Answer what agents ask for."),
+    "store": ("_store", "Verify, copy, back up, compact and repair logs of events."),
     "token": ("_token", "Mint and inspect capability tokens."),
     "tools": ("_tools", "List tools, and call one."),
     "init": ("_init", "Write a first specification to start from."),

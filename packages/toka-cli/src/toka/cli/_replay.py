@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from typing import TYPE_CHECKING
 
 import anyio
 import click
 
+from toka.cli._counter import event_counter
 from toka.cli._data_directory import DataDirectory
 from toka.cli._exits import Exit
 from toka.cli._options import data_dir_option, json_option
 from toka.cli._show import count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -40,8 +39,9 @@ async def _replay(data: DataDirectory, verify: bool, as_json: bool) -> int:
     from toka.runtime import replay  # noqa: PLC0415
 
     began = time.monotonic()
+    progress = event_counter("replaying", as_json=as_json)
     async with data.open_log(read_only=True) as store:
-        report = await replay(Kernel(), store, verify=verify, progress=_progress(as_json))
+        report = await replay(Kernel(), store, verify=verify, progress=progress)
     seconds = time.monotonic() - began
     if as_json:
         facts = {
@@ -62,14 +62,3 @@ async def _replay(data: DataDirectory, verify: bool, as_json: bool) -> int:
         if report.snapshot_checked is not None:
             click.echo(f"verified: the snapshot at position {report.snapshot_checked:,}")
     return Exit.MET
-
-
-def _progress(as_json: bool) -> Callable[[int, int], None] | None:
-    if as_json or not sys.stderr.isatty():
-        return None
-
-    def show(done: int, total: int) -> None:
-        end = "\r" if done < total else "\n"
-        click.echo(f"replaying {done:,} of {total:,} events{end}", err=True, nl=False)
-
-    return show

@@ -68,7 +68,7 @@ from toka.store.core._limits import (
     SHARED_FROM_BYTES,
 )
 from toka.store.core._location import split_location
-from toka.store.core._open import Backend, open_store
+from toka.store.core._open import Backend, RepairReport, open_store, repair_store
 from toka.store.core._protocol import Capabilities, Compaction, EventStore, StoreStats
 from toka.store.core._query import EVERYTHING, Absent, Query
 from toka.store.core._snapshot import Snapshot, check_snapshot, snapshot_checksum
@@ -119,6 +119,7 @@ __all__ = [
     "ReadOnlyStore",
     "Receipt",
     "Recovery",
+    "RepairReport",
     "Revision",
     "Snapshot",
     "StoreBusy",
@@ -161,6 +162,7 @@ __all__ = [
     "open_store",
     "pack_id",
     "payload_digest",
+    "repair_store",
     "snapshot_checksum",
     "split_location",
     "unpack_id",

@@ -6,11 +6,17 @@ A backend is a class with a class method `open` (see `Backend`) behind an entry 
 
 from __future__ import annotations
 
+import importlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
-from toka.store.core._errors import UnknownScheme
+from toka.store.core._errors import UnknownScheme, Unsupported
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from importlib.metadata import EntryPoint
+
+    from toka.store.core._event import Head
     from toka.store.core._protocol import EventStore
 
 GROUP: Final = "toka.stores"
@@ -23,6 +29,25 @@ class Backend(Protocol):
         self, location: str, *, read_only: bool = False, create: bool = True
     ) -> EventStore:
         """Open a store; `location` is what follows the scheme and its colon."""
+        ...
+
+
+class RepairReport(Protocol):
+    """What a repair found, and what the store holds now."""
+
+    @property
+    def kept(self) -> str:
+        """Return where the damaged store is now, untouched."""
+        ...
+
+    @property
+    def head(self) -> Head:
+        """Return where the repaired log ends; it holds every event up to there."""
+        ...
+
+    @property
+    def lost(self) -> tuple[tuple[int, int], ...]:
+        """Return the first and the last of the positions that are known to be gone."""
         ...
 
 
@@ -40,11 +65,43 @@ async def open_store(url: str, *, read_only: bool = False, create: bool = True) 
         Damaged: What is stored is not what was written.
         StoreFailed: Input or output failed.
     """
+    entry, location = _find(url)
+    backend = cast("Backend", entry.load())
+    return await backend.open(location, read_only=read_only, create=create)
+
+
+def repair_store(url: str) -> RepairReport:
+    """Replace a damaged store by what can be proved of it, and say what cannot.
+
+    A backend that can do it has a function `repair` beside its class, which takes the path.
+
+    Args:
+        url: As for `open_store`; the store must not be open.
+
+    Raises:
+        UnknownScheme: No installed distribution serves the scheme.
+        Unsupported: The backend has no repair.
+        OpenRefused: There is no store, it is open, or the damaged one cannot be kept.
+        Damaged: Nothing can be proved.
+        StoreFailed: Input or output failed; the store is as it was.
+    """
+    entry, location = _find(url)
+    found = getattr(importlib.import_module(entry.module), "repair", None)
+    if found is None:
+        raise Unsupported(
+            f"Stores of the scheme {entry.name!r} have no repair.",
+            hint="Restore a backup.",
+            details={"scheme": entry.name},
+        )
+    repair = cast("Callable[[Path], RepairReport]", found)
+    return repair(Path(location.partition("?")[0]))
+
+
+def _find(url: str) -> tuple[EntryPoint, str]:
     from importlib.metadata import entry_points  # noqa: PLC0415 - 20 ms, only where one is opened
 
     scheme, colon, location = url.partition(":")
     found = tuple(entry_points(group=GROUP, name=scheme)) if colon else ()
     if not found:
         raise UnknownScheme(url, sorted({each.name for each in entry_points(group=GROUP)}))
-    backend = cast("Backend", found[0].load())
-    return await backend.open(location, read_only=read_only, create=create)
+    return found[0], location
