@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from toka.store.core import NewEvent, Receipt
-    from toka.store.sled._engine import Batch, Engine
+    from toka.store.sled._engine import Batch, Engine, EngineName
 
 _GROUP = 1_000
 _GROUPS = 20
@@ -143,7 +143,7 @@ class _Noting:
     """An engine that notes what is put into it."""
 
     def __init__(self, engine: Engine) -> None:
-        self.name = engine.name
+        self.name: EngineName = engine.name
         self.view = engine.view
         self.close = engine.close
         self.compact = engine.compact

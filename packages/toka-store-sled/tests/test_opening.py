@@ -16,6 +16,7 @@ from toka.store.core import (
 )
 from toka.store.core.testing import EventSource
 from toka.store.sled import SledStore, _folder
+from toka.store.sled._engine import Engine
 from toka.store.sled._headfile import HeadFile, read_head
 from toka.store.sled._lock import WriterLock
 
@@ -139,7 +140,7 @@ async def test_a_reader_beside_a_writer_follows_it_through_merges(tmp_path, engi
             for count in range(1, 6):
                 assert (await reader.head()).position == 10 * count
                 await writer.append(source.several(10))
-                writer._engine.compact()
+                engine_of(writer).compact()
                 assert len(await reader.read_page(0, 1_000)) == 10 * (count + 1)
             with pytest.raises(StoreLocked):
                 await SledStore.open(f"{tmp_path}/run")
@@ -175,7 +176,9 @@ def test_the_head_file_survives_a_torn_record(tmp_path):
     data = bytearray(path.read_bytes())
     data[64 + 20] ^= 1
     path.write_bytes(data)
-    assert read_head(path).head == head_at(2)
+    recorded = read_head(path)
+    assert recorded is not None
+    assert recorded.head == head_at(2)
     path.write_bytes(data[:50])
     assert read_head(path) is None
 
@@ -183,3 +186,8 @@ def test_the_head_file_survives_a_torn_record(tmp_path):
 def head_at(position: int) -> Head:
 
     return Head(position, bytes([position]) * 32)
+
+
+def engine_of(store: SledStore) -> Engine:
+    assert store._engine is not None
+    return store._engine

@@ -7,6 +7,7 @@ from toka.store.core import Damaged, OpenRefused, Snapshot, StoreLocked, StoreMi
 from toka.store.core.testing import EventSource, flip_bit
 from toka.store.sled import SledStore, repair
 from toka.store.sled.__main__ import main
+from toka.types import EventId
 
 pytestmark = pytest.mark.anyio
 
@@ -16,7 +17,7 @@ def engine(request) -> str:
     return request.param
 
 
-async def filled(path: Path, engine: str, *, merged: bool = False) -> list[str]:
+async def filled(path: Path, engine: str, *, merged: bool = False) -> list[EventId]:
     """Make a store of 60 events with causes and snapshots, as the death of its process leaves it;
     return the identifiers."""
     source, origin = EventSource(), path.with_name("origin")
@@ -28,6 +29,7 @@ async def filled(path: Path, engine: str, *, merged: bool = False) -> list[str]:
             await store.append([event])
             parents = (*parents[-1:], event.id)
             if merged and index == 29:
+                assert store._engine is not None
                 store._engine.compact()
         await store.save_snapshot(Snapshot("state", 20, b"early", b""))
         await store.save_snapshot(Snapshot("state", 60, b"late", b""))
@@ -53,7 +55,9 @@ async def test_a_sound_store_loses_nothing_and_is_kept_all_the_same(tmp_path, en
         assert (await store.verify()).ok
         assert [event.id async for event in store.read()] == ids
         assert [event.id for event in await store.descendants(ids[0])] == ids[1:]
-        assert (await store.load_snapshot("state")).data == b"late"
+        snapshot = await store.load_snapshot("state")
+        assert snapshot is not None
+        assert snapshot.data == b"late"
         await store.append([EventSource(9).new()], head=60)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import attrs
+from blake3 import blake3
 
 from toka.store.core import (
     SHARED_FROM_BYTES,
@@ -24,7 +25,6 @@ from toka.store.core import (
     header_bytes,
     meets,
     pack_id,
-    payload_digest,
 )
 from toka.store.sled._keys import (
     CAUSE,
@@ -45,7 +45,7 @@ from toka.store.sled._keys import (
     text,
 )
 from toka.store.sled._reader import Reader
-from toka.store.sled._records import HERE, SHARED, record
+from toka.store.sled._records import HERE, SHARED, prefix
 
 if TYPE_CHECKING:
     import asyncio
@@ -220,35 +220,32 @@ class Draft:
 
     def _draft(self, append: Append) -> None:
         position, previous = self._position, self._digest
-        versions, positions, put = self._versions, self._positions, self._batch.put
-        streams, kinds, intents, tags = self._streams, self._kinds, self._intents, self._tags
+        versions, put, streams, kinds = self._versions, self._batch.put, self._streams, self._kinds
         for event, identifier in zip(append.events, append.ids, strict=True):
             position += 1
             stream, payload = event.stream, event.payload
             version = versions.get(stream)
             version = 1 + (self._version(stream) if version is None else version)
-            hashed = payload_digest(payload)
+            versions[stream] = version
+            hashed = blake3(payload).digest()
             header = header_bytes(event, position, version, previous, hashed)
-            previous = payload_digest(header)
+            previous = blake3(header).digest()
             packed = number(position)
             place = HERE
             if len(payload) >= SHARED_FROM_BYTES:
                 self._share(payload, hashed, packed)
                 place, payload = SHARED, b""
-            put(EVENT + packed, record(previous, header, place, payload))
+            put(EVENT + packed, prefix(previous, place, len(header)) + header + payload)
             put(ID + identifier, packed)
             put(streams[stream] + number(version), packed)
             put(kinds[event.kind] + packed, b"")
             if event.intent:
-                put(intents[event.intent] + packed, b"")
+                put(self._intents[event.intent] + packed, b"")
             for tag in event.tags:
-                put(tags[tag] + packed, b"")
-            if position >> ZONE_BITS != self._zone:
-                self._next_zone(position >> ZONE_BITS)
-            self._low = min(self._low, event.time)
-            self._high = max(self._high, event.time)
-            versions[stream] = version
-            positions[identifier] = position
+                put(self._tags[tag] + packed, b"")
+        first = self._position + 1
+        self._positions.update(zip(append.ids, range(first, position + 1), strict=True))
+        self._add_times(first, append.events)
         self._events += append.events
         self._position, self._digest = position, previous
 
@@ -259,10 +256,17 @@ class Draft:
         self._payloads.add(digest)
         self._batch.put(REFERENCE + digest + position, b"")
 
-    def _next_zone(self, zone: int) -> None:
-        self._put_zone()
-        self._zone = zone
-        self._low, self._high = _NO_TIMES
+    def _add_times(self, first: int, events: Sequence[NewEvent]) -> None:
+        start = 0
+        while start < len(events):
+            zone = first + start >> ZONE_BITS
+            if zone != self._zone:
+                self._put_zone()
+                self._zone, self._low, self._high = zone, *_NO_TIMES
+            stop = (zone + 1 << ZONE_BITS) - first
+            times = [event.time for event in events[start:stop]]
+            self._low, self._high = min(self._low, *times), max(self._high, *times)
+            start = stop
 
     def _put_zone(self) -> None:
         self._batch.put(ZONE + number(self._zone), pair(self._low, self._high))

@@ -34,7 +34,10 @@ DROPPED: Final = 2
 
 DIGEST_BYTES: Final = 32
 
-PREFIX: Final = Struct(">32sBI")
+_PREFIX: Final = Struct(">32sBI")
+
+prefix: Final = _PREFIX.pack
+"""Return what a record begins with: digest, place of the payload, length of the header."""
 
 _Header = tuple[
     str,
@@ -54,13 +57,13 @@ _Header = tuple[
 ]
 
 _decode: Final = msgspec.msgpack.Decoder(_Header).decode
-_split: Final = PREFIX.unpack_from
-_START: Final = PREFIX.size
+_split: Final = _PREFIX.unpack_from
+_START: Final = _PREFIX.size
 
 
 def record(digest: bytes, header: bytes, place: int, payload: bytes) -> bytes:
     """Return the record of an event."""
-    return PREFIX.pack(digest, place, len(header)) + header + payload
+    return prefix(digest, place, len(header)) + header + payload
 
 
 _ALTERED: Final = "the header or the payload is not what was written"

@@ -96,7 +96,7 @@ def _engine_of(folder: Folder) -> EngineName:
     except Damaged:
         found = None
     if found is None:
-        there = [name for name in MODULES if folder.data(name).is_dir()]
+        there: list[EngineName] = [name for name in MODULES if folder.data(name).is_dir()]
         if not there and not folder.head.exists():
             raise StoreMissing(str(folder.path))
         if len(there) != 1:
