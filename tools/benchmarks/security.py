@@ -1,14 +1,20 @@
-"""Capability tokens beside those of others: CPU time of one core, the same claims for everybody."""
+"""Tokens, limits and revocations beside those of others, in CPU time of one core."""
 
 from __future__ import annotations
 
 import time
+import tracemalloc
+from functools import cache
+from itertools import cycle
 from typing import TYPE_CHECKING
+
+import attrs
 
 from benchmarks.security_peers import (
     biscuit,
     joserfc_issue,
     joserfc_validate,
+    limits_hit,
     pyjwt_issue,
     pyjwt_validate,
 )
@@ -24,6 +30,8 @@ from toka.capability.core import (
 )
 from toka.capability.delegation import DelegatedValidator, narrow
 from toka.capability.jwt_hs256 import Hs256Key, JwtHs256Issuer, JwtHs256Validator
+from toka.rate_limiter import MINUTE, Algorithm, Limit, Limiter, MemoryStorage
+from toka.revocation import Revocation, RevocationIndex
 from toka.types import SystemClock
 from workshop.measure import Measure, at_least, at_most
 
@@ -35,6 +43,8 @@ if TYPE_CHECKING:
 
 TURNS = 3_000
 CACHED_TURNS = 50_000
+KEYS = 100_000
+MANY = 1_000_000
 CLOCK = SystemClock()
 KEY = Hs256Key.generate()
 SECRET = KEY.unsafe_secret()
@@ -106,6 +116,50 @@ def microseconds_of_a_request() -> float:
     return (time.process_time() - begun) / len(wishes) * 1_000_000
 
 
+def hit_one_key() -> Callable[[], object]:
+    window = Limit("api", 1_000_000, MINUTE, algorithm=Algorithm.FIXED_WINDOW)
+    limiter, facts = Limiter([window], MemoryStorage()), {"key": "alice"}
+    return lambda: limiter.hit(facts)
+
+
+def hit_many_keys() -> Callable[[], object]:
+    limiter = Limiter([Limit("api", 1_000_000, MINUTE)], MemoryStorage())
+    everybody = [{"key": f"user-{number}"} for number in range(KEYS)]
+    for facts in everybody:
+        limiter.hit(facts)
+    turn = cycle(everybody)
+    return lambda: limiter.hit(next(turn))
+
+
+@cache
+def revocations(count: int) -> tuple[RevocationIndex, float]:
+    """Return what so many revocations are looked up in, and how many megabytes it takes."""
+    tracemalloc.start()
+    index = RevocationIndex()
+    for number in range(count):
+        index.add(Revocation.of_token(token_name(number)), NOW)
+    taken = tracemalloc.get_traced_memory()[0] / 1_000_000
+    tracemalloc.stop()
+    return index, taken
+
+
+def token_name(number: int) -> str:
+    return f"01JABCDEFGHJKMNPQRSTVW{number:08d}"
+
+
+def look_up(count: int) -> Callable[[], Callable[[], object]]:
+    """Return what prepares looking tokens up, every second of which was revoked."""
+
+    def prepare() -> Callable[[], object]:
+        index, _ = revocations(count)
+        step = max(1, 2 * count // TURNS)
+        tokens = [attrs.evolve(CLAIMS, token_id=token_name(n * step)) for n in range(TURNS)]
+        turn = cycle(tokens)
+        return lambda: index.find(next(turn))
+
+    return prepare
+
+
 def measures() -> list[Measure]:
     """Return what this suite measures."""
     return [
@@ -146,5 +200,36 @@ def measures() -> list[Measure]:
             "us",
             {"ours": microseconds_of_a_request},
             [at_most(50)],
+        ),
+        Measure(
+            "limiter in memory, one key, a fixed window",
+            "hits/s",
+            {
+                "ours": per_second(CACHED_TURNS, hit_one_key),
+                "limits": per_second(CACHED_TURNS, limits_hit),
+            },
+            [at_least(4, times="limits")],
+            runs=15,
+        ),
+        Measure(
+            f"limiter in memory, {KEYS:,} keys",
+            "hits/s",
+            {"ours": per_second(KEYS, hit_many_keys)},
+            [at_least(400_000)],
+        ),
+        Measure(
+            f"{MANY:,} revocations in memory",
+            "MB",
+            {"ours": lambda: revocations(MANY)[1]},
+            [at_most(200)],
+        ),
+        Measure(
+            f"look a token up among {MANY:,} revocations, and among 1,000",
+            "tokens/s",
+            {
+                "ours": per_second(CACHED_TURNS, look_up(MANY)),
+                "among 1,000": per_second(CACHED_TURNS, look_up(1_000)),
+            },
+            [at_least(0.5, times="among 1,000")],
         ),
     ]

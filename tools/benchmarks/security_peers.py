@@ -1,4 +1,4 @@
-"""What Toka's tokens are measured beside: JWTs of joserfc and PyJWT, and Biscuits.
+"""What Toka's tokens and limits are measured beside: JWTs of joserfc and PyJWT, Biscuits, limits.
 
 Each function prepares and returns the work of one turn.
 """
@@ -55,6 +55,17 @@ def pyjwt_validate(secret: bytes, token: str) -> Callable[[], object]:
         raise NotInstalled("PyJWT") from missing
     options: dict[str, list[str]] = {"require": ["exp"]}
     return lambda: jwt.decode(token, secret, algorithms=["HS256"], options=options)
+
+
+def limits_hit() -> Callable[[], object]:
+    try:
+        from limits import RateLimitItemPerMinute  # noqa: PLC0415 - a peer
+        from limits.storage import MemoryStorage  # noqa: PLC0415 - a peer
+        from limits.strategies import FixedWindowRateLimiter  # noqa: PLC0415 - a peer
+    except ImportError as missing:
+        raise NotInstalled("limits") from missing
+    limiter, item = FixedWindowRateLimiter(MemoryStorage()), RateLimitItemPerMinute(1_000_000)
+    return lambda: limiter.hit(item, "alice")
 
 
 def biscuit() -> Callable[[], object]:

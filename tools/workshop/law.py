@@ -1,10 +1,14 @@
-"""The law of delegation on as many chains as wanted, on all cores.
+"""The laws of the security family at a size that tests do not have.
 
-    tools/law                     a million chains from a fresh seed
+    tools/law                     delegation: a million chains from a fresh seed, on all cores
     tools/law --chains 20000 --seed 7
+    tools/law --limiter           ten million hits without drift, a million keys without a leak
 
 *Whatever a child token allows, every ancestor allows, at every instant.* A counterexample is
 printed with the seed that finds it again; then the exit status is 1.
+
+*A limit of 3 a second lets 3 a second by, however long; and a flood of keys fills no memory and
+gives nobody quota.* Tests hold the same with fewer hits.
 """
 
 from __future__ import annotations
@@ -26,9 +30,13 @@ if TYPE_CHECKING:
 
     from toka.capability.core import RootValidator, TokenIssuer
     from toka.capability.delegation.testing import LawReport
+    from toka.rate_limiter import Algorithm
     from toka.types import Clock
 
 CHAINS = 1_000_000
+HITS = 10_000_000
+FLOOD = 1_000_000
+ROOM = 100_000
 SHARE = 20_000
 """Chains of one seed: few enough that a counterexample is found again in seconds."""
 
@@ -38,8 +46,14 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser("tools/law", description="Hold random chains to the law.")
     parser.add_argument("--chains", type=int, default=CHAINS)
     parser.add_argument("--seed", type=int, default=secrets.randbits(32))
+    parser.add_argument("--limiter", action="store_true", help="the laws of the limiter instead")
     options = parser.parse_args(arguments)
     settle(arguments)
+    return limiter() if options.limiter else delegation(options)
+
+
+def delegation(options: argparse.Namespace) -> int:
+    """Hold random chains to the law, on all cores."""
     seeds = range(options.seed, options.seed - (-options.chains // SHARE))
     say(f"law: {len(seeds)} runs of {SHARE:,} chains, seeds {seeds[0]} to {seeds[-1]}")
     chains = accepted = allowed = 0
@@ -53,6 +67,68 @@ def main(arguments: Sequence[str]) -> int:
             allowed += report.allowed
     print(f"{chains:,} chains, {accepted:,} accepted, {allowed:,} wishes allowed: the law holds")
     return 0
+
+
+def limiter() -> int:
+    """Hold the limiter to its laws."""
+    from toka.rate_limiter import Algorithm  # noqa: PLC0415 - after `settle`
+
+    for algorithm in (Algorithm.GCRA, Algorithm.TOKEN_BUCKET):
+        say(f"law: {HITS:,} hits under {algorithm.value}")
+        off = drift(algorithm, HITS)
+        if abs(off) > 1:
+            print(f"{algorithm.value}: {off} more than 3 a second after {HITS:,} hits")
+            return 1
+    say(f"law: {FLOOD:,} keys in room for {ROOM:,}")
+    admitted, kept = flood(FLOOD, ROOM)
+    if (admitted, kept) != (ROOM, ROOM):
+        print(f"{admitted:,} of {FLOOD:,} keys were admitted and {kept:,} kept, not {ROOM:,}")
+        return 1
+    print("no drift, no leak, no quota for nothing: the laws hold")
+    return 0
+
+
+class HandClock:
+    """A clock that moves only when it is told to."""
+
+    def __init__(self) -> None:
+        self.time = 10**12
+
+    def now(self) -> int:
+        return self.time
+
+    def monotonic(self) -> int:
+        return self.time
+
+    async def sleep(self, nanoseconds: int) -> None:
+        self.time += nanoseconds
+
+
+def drift(algorithm: Algorithm, hits: int) -> int:
+    """Return how many more than 3 a second are admitted when each comes as soon as it may."""
+    from toka.rate_limiter import SECOND, Limit, Limiter, MemoryStorage  # noqa: PLC0415
+
+    clock, facts, admitted = HandClock(), {"key": "a"}, 0
+    limit = Limit("x", 3, SECOND, algorithm=algorithm, burst=1)
+    limiter, start = Limiter([limit], MemoryStorage(clock)), clock.time
+    while admitted < hits:
+        decision = limiter.hit(facts)
+        if decision.admitted:
+            admitted += 1
+        else:
+            clock.time += decision.retry_after or 0
+    return admitted - (clock.time - start) * 3 // SECOND
+
+
+def flood(keys: int, room: int) -> tuple[int, int]:
+    """Return how many of so many strangers are admitted once an hour, and how many are kept."""
+    from toka.rate_limiter import HOUR, Limit, Limiter, MemoryStorage  # noqa: PLC0415
+
+    storage = MemoryStorage(HandClock(), max_keys=room)
+    limiter = Limiter([Limit("x", 1, HOUR)], storage)
+    names = (secrets.token_hex(8) for _ in range(keys))
+    admitted = sum(limiter.hit({"key": name}).admitted for name in names)
+    return admitted, len(storage)
 
 
 def settle(arguments: Sequence[str]) -> None:

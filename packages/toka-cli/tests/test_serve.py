@@ -11,6 +11,9 @@ from contextlib import contextmanager
 import attrs
 import pytest
 
+from toka.capability.core import MaxRate
+from toka.capability.delegation import narrow
+
 
 @attrs.define
 class Service:
@@ -218,3 +221,10 @@ def test_a_token_that_is_taken_back_ends_with_all_that_was_narrowed_from_it(toka
         while status(process.token) == 0:
             assert time.monotonic() < deadline
         assert (status(process.token), status(narrowed)) == (5, 5)
+
+
+def test_a_rate_that_a_token_states_is_kept(toka, command):
+    with served(command, "--print-token") as process:
+        rated = narrow(process.token, "bob", [MaxRate(2, 3_600)])
+        url = ("--json", "--url", process.url, "--token", rated)
+        assert [toka("status", *url).status for _ in range(3)] == [0, 0, 5]

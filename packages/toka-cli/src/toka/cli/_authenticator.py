@@ -8,11 +8,29 @@ from typing import TYPE_CHECKING
 import anyio
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Sequence
 
-    from toka.auth import Authenticator
+    from toka.auth import Authenticator, StorageRates
+    from toka.capability.core import Denial, Hop
     from toka.cli._data_directory import DataDirectory, Keys
     from toka.types import Clock
+
+
+class _Rates:
+    """Counts acts in memory; the limiter is loaded when a token with a rate first comes."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._rates: StorageRates | None = None
+
+    def denial(self, accounts: Sequence[Hop]) -> Denial | None:
+        """Count one act against every account with a rate, or against none and say why."""
+        if self._rates is None:
+            from toka.auth import StorageRates  # noqa: PLC0415 - most runs count nothing
+            from toka.rate_limiter import MemoryStorage  # noqa: PLC0415
+
+            self._rates = StorageRates(MemoryStorage(self._clock))
+        return self._rates.denial(accounts)
 
 
 @asynccontextmanager
@@ -32,10 +50,8 @@ async def open_authenticator(
         Authenticator,
         DpopProofs,
         SqliteUsedTokens,
-        StorageRates,
         StoredRevocations,
     )
-    from toka.rate_limiter import MemoryStorage  # noqa: PLC0415
     from toka.revocation import Revocations, SqliteLog  # noqa: PLC0415
 
     with (
@@ -50,6 +66,6 @@ async def open_authenticator(
                 clock,
                 revoked=StoredRevocations(revocations),
                 proofs=DpopProofs(clock, used),
-                rates=StorageRates(MemoryStorage(clock)),
+                rates=_Rates(clock),
             )
             tasks.cancel_scope.cancel()
