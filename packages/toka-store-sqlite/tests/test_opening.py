@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Generator
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 import anyio
 import pytest
@@ -446,3 +447,42 @@ async def test_a_write_lock_of_another_program_fails_the_append_with_its_process
         assert f"Process {pid}" in str(caught.value.hint)
     async with await SqliteStore.open(str(path)) as store:
         assert (await store.head()).position == 1
+
+
+async def test_a_store_works_where_the_system_has_no_counter(tmp_path, monkeypatch):
+    monkeypatch.delattr(os, "eventfd", raising=False)
+    source = EventSource()
+    async with await SqliteStore.open(str(tmp_path / "run.db")) as store:
+        receipts = await asyncio.gather(*[store.append([source.new()]) for _ in range(20)])
+    assert [receipt.first for receipt in receipts] == list(range(1, 21))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists open files so")
+async def test_closing_and_failing_to_open_leave_no_file_open(tmp_path):
+    def open_files() -> int:
+        return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+    path = str(tmp_path / "run.db")
+    async with await SqliteStore.open(path) as store:
+        await store.append([EventSource().new()])
+    before = open_files()
+    for _ in range(3):
+        async with await SqliteStore.open(path) as store:
+            await store.append([EventSource(1).new()])
+            with pytest.raises(StoreLocked):
+                await SqliteStore.open(path)
+    assert open_files() == before
+
+
+async def test_a_cancelled_close_loses_no_answer(tmp_path):
+    path, source = str(tmp_path / "run.db"), EventSource()
+    store = await SqliteStore.open(path)
+    appends = [asyncio.ensure_future(store.append([source.new()])) for _ in range(50)]
+    await asyncio.sleep(0)
+    closing_ = asyncio.ensure_future(store.aclose())
+    await asyncio.sleep(0)
+    closing_.cancel()
+    receipts = await asyncio.gather(*appends)
+    assert [receipt.first for receipt in receipts] == list(range(1, 51))
+    with pytest.raises(asyncio.CancelledError):
+        await closing_

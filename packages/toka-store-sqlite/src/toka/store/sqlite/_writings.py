@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from toka.store.core import EMPTY, InvalidEvent, StoreBusy, check_event
 from toka.store.sqlite._draft import Append
-from toka.store.sqlite._worker import Worker, call_soon
+from toka.store.sqlite._worker import Worker, call_soon, make_bell
 from toka.store.sqlite._writer import Item, Job, Progress
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Writings:
         self._worker: Worker[Item] = Worker(
             "toka-sqlite-writer", lambda: start(self._report), _BATCH
         )
+        self._bell = make_bell(self._loop)
         self._waiting_bytes = 0
         self.head: Head = EMPTY
         """Where the log ends on disk."""
@@ -55,7 +57,11 @@ class Writings:
 
     async def start(self) -> None:
         """Start the thread; raises what making the writer raises."""
-        await self._worker.start()
+        try:
+            await self._worker.start()
+        except BaseException:
+            self._end()
+            raise
 
     async def append(
         self,
@@ -102,7 +108,10 @@ class Writings:
 
     def _report(self, progress: Progress) -> None:
         """Pass the writer's answers to the loop; runs in the writer's thread."""
-        call_soon(self._loop, self._settle, progress)
+        if self._bell is None:
+            call_soon(self._loop, self._settle, progress)
+        else:
+            self._bell.ring(partial(self._settle, progress))
 
     def _settle(self, progress: Progress) -> None:
         self.head = progress.head
@@ -123,4 +132,14 @@ class Writings:
 
     async def close(self) -> None:
         """Let what was handed over be done, close the writer, end the thread."""
-        await self._worker.close()
+        try:
+            await self._worker.close()
+        finally:
+            # Who is cancelled here leaves a thread that may ring yet.
+            if self._worker.ended:
+                self._end()
+
+    def _end(self) -> None:
+        bell, self._bell = self._bell, None
+        if bell is not None:
+            bell.close()
