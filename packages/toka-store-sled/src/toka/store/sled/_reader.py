@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -102,7 +103,7 @@ class Reader:
             found = self._backward(after)
         else:
             found = self.chain(after)
-        return list(_within(found, limit, budget))
+        return _take(found, limit, budget)
 
     def chain(self, after: int, last: int | None = None) -> Iterator[Event]:
         """Yield the events after a position, each linked to the one before.
@@ -120,10 +121,15 @@ class Reader:
         stop = beyond(EVENT) if last is None else event_key(last + 1)
         for key, data in self.view.scan(start, stop):
             position += 1
-            if previous is None or last_number(key) != position:
-                raise self._missing(position)
-            event = decode(position, data)
+            try:
+                event = decode(position, data)
+            except Damaged:
+                if last_number(key) != position:
+                    raise self._missing(position) from None
+                raise
             if event.previous != previous:
+                if previous is None:
+                    raise self._missing(position - 1)
                 raise self._unlinked(position)
             yield event
             previous = event.digest
@@ -157,7 +163,7 @@ class Reader:
         self, stream: str, after: int, limit: int, *, backward: bool, budget: int
     ) -> list[Event]:
         """Return the events of a stream beyond a version."""
-        return list(_within(self._stream(stream, after, backward=backward), limit, budget))
+        return _take(self._stream(stream, after, backward=backward), limit, budget)
 
     def _stream(self, stream: str, after: int, *, backward: bool) -> Iterator[Event]:
         keys = span(text(STREAM, stream), after, backward=backward)
@@ -296,12 +302,14 @@ def read_snapshot(name: str, position: int, data: bytes) -> Snapshot | None:
     return snapshot if snapshot_checksum(snapshot) == checksum else None
 
 
-def _within(events: Iterable[Event], limit: int, budget: int | None) -> Iterator[Event]:
-    """Yield at least one event, and more up to the limit and while payloads fit the budget."""
+def _take(events: Iterable[Event], limit: int, budget: int | None) -> list[Event]:
+    """Return at least one event, and more up to the limit and while payloads fit the budget."""
+    taken: list[Event] = []
+    room = sys.maxsize if budget is None else budget
     for event in events:
-        yield event
+        taken.append(event)
         limit -= 1
-        if budget is not None:
-            budget -= len(event.payload)
-        if not limit or (budget is not None and budget <= 0):
-            return
+        room -= len(event.payload)
+        if limit <= 0 or room <= 0:
+            break
+    return taken

@@ -10,18 +10,18 @@ from __future__ import annotations
 
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - a class
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from blake3 import blake3
 
 from toka.store.core import Damaged, make_event
 from toka.store.sled._keys import COMPACTED, PAYLOAD, read_number
+from toka.types import EventId
 
 if TYPE_CHECKING:
     from toka.store.core import Event
     from toka.store.sled._engine import View
-    from toka.types import EventId
 
 HERE: Final = 0
 """The payload follows the header."""
@@ -45,11 +45,11 @@ _Header = tuple[
     int,
     bytes,
     bytes,
-    str,
+    EventId,
     str,
     str,
     int,
-    tuple[str, ...],
+    tuple[EventId, ...],
     str,
     str,
     str,
@@ -94,26 +94,40 @@ class RecordDecoder:
             digest, place, size = _split(data)
             end = _START + size
             header = data[_START:end]
-            fields = _decode(header)
+            (
+                _,
+                found,
+                version,
+                previous,
+                wanted,
+                name,
+                stream,
+                kind,
+                time,
+                parents,
+                intent,
+                actor,
+                token,
+                tags,
+            ) = _decode(header)
         except (StructError, msgspec.DecodeError) as error:
             raise Damaged(self._location, "the record cannot be read", position=position) from error
-        _, found, version, previous, wanted, name, stream, kind, time = fields[:9]
         if found != position or blake3(header).digest() != digest:
             raise Damaged(self._location, _ALTERED, position=position)
         payload = data[end:] if place == HERE else self._elsewhere(place, wanted, position)
         if blake3(payload).digest() != wanted and place != DROPPED:
             raise Damaged(self._location, _ALTERED, position=position)
         return make_event(
-            cast("EventId", name),
+            name,
             stream,
             kind,
             payload,
             time,
-            cast("tuple[EventId, ...]", fields[9]),
-            fields[10],
-            fields[11],
-            fields[12],
-            fields[13],
+            parents,
+            intent,
+            actor,
+            token,
+            tags,
             found,
             version,
             wanted,

@@ -72,7 +72,7 @@ MAX_WAITING_BYTES: Final = 256 * 1024 * 1024
 MAX_WAITING: Final = 100_000
 """Appends that may wait to be written."""
 
-_PAGE: Final = 512
+_PAGE: Final = 1_024
 _BATCH: Final = 1_024
 _POLL: Final = NANOSECONDS // 20
 _NOTHING: Final[Mapping[str, Expected]] = {}
