@@ -3,6 +3,7 @@
 import json
 import logging
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from toka.store.core import open_store
 from toka.store.core.testing import EventSource
-from toka.store.semantic import Engine, SemanticIndex
+from toka.store.semantic import Engine, IndexFailed, SemanticIndex
 from toka.store.semantic._sealed import Sealed, seal, unseal
 
 pytestmark = pytest.mark.anyio
@@ -142,3 +143,21 @@ def test_a_seal_holds_what_was_sealed(tmp_path):
         seal(path, Sealed(2**40, data))
         assert unseal(path) == Sealed(2**40, data)
     assert [each.name for each in tmp_path.iterdir()] == ["file"]
+
+
+async def test_damage_under_an_open_index_is_an_error_and_mended_by_opening_again(
+    store, whole, tmp_path
+):
+    folder, expected = whole
+    copy = copied(folder, tmp_path / "copy")
+    index = await SemanticIndex.open(store, copy)
+    with (copy / "catalog.db").open("r+b") as file:
+        size = file.seek(0, 2)
+        file.seek(0)
+        file.write(b"\xff" * size)
+    index._projection._catalog._connection.execute("PRAGMA shrink_memory")  # forget pages read
+    with pytest.raises(IndexFailed, match="failed"):
+        await index.documents(*range(1, 61))
+    with suppress(IndexFailed):
+        await index.aclose()
+    assert (await answers(store, copy))[1] == expected

@@ -227,11 +227,13 @@ class Catalog:
     def close(self) -> None:
         """Close the file and seal it."""
         with self._failures():
-            mark = self.mark
-            self._connection.close()
+            try:
+                position = self.mark.position
+            finally:
+                self._connection.close()
             if self._folder is not None and not self._sealed:
                 digest = _digest_of(self._folder / "catalog.db")
-                seal(self._folder / "catalog.seal", Sealed(mark.position, digest))
+                seal(self._folder / "catalog.seal", Sealed(position, digest))
 
     def abandon(self) -> None:
         """Close the file without a seal: it is to be discarded."""

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from toka.store.semantic._embedder import Vectors
     from toka.store.semantic._exact import Positions
 
-_LINKS: Final = 16
-_BREADTH_ADDING: Final = 128
-_BREADTH_SEARCHING: Final = 64
+LINKS: Final = 16
+BREADTH_ADDING: Final = 128
+BREADTH_SEARCHING: Final = 64
 """Candidates that a search keeps in mind; the price of recall. The benchmark holds both."""
 _COMPARED: Final = 4_096
 """Of so few vectors, all are compared: it is quicker than a walk that meets few of them."""
@@ -113,7 +113,7 @@ def _engine(dimensions: int) -> Index:
         ndim=dimensions,
         metric="cos",
         dtype="f16",
-        connectivity=_LINKS,
-        expansion_add=_BREADTH_ADDING,
-        expansion_search=_BREADTH_SEARCHING,
+        connectivity=LINKS,
+        expansion_add=BREADTH_ADDING,
+        expansion_search=BREADTH_SEARCHING,
     )

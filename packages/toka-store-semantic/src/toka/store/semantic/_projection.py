@@ -216,6 +216,8 @@ class Projection:
                 self._save()
             finally:
                 self._catalog.close()
+        except DamagedCatalog as damage:
+            raise IndexFailed(self.location, str(damage)) from damage
         finally:
             self._release()
 
