@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmarks import _storage_core, _storage_sqlite
+from benchmarks import _storage_core, _storage_sled, _storage_sqlite
 
 if TYPE_CHECKING:
     from workshop.measure import Measure
@@ -16,4 +16,4 @@ if TYPE_CHECKING:
 
 def measures() -> list[Measure]:
     """Return what is measured of each backend, after what they share."""
-    return [*_storage_core.measures(), *_storage_sqlite.measures()]
+    return [*_storage_core.measures(), *_storage_sqlite.measures(), *_storage_sled.measures()]
