@@ -99,7 +99,8 @@ class Log:
             self._check_expectations(streams, head, absent)
         if caused:
             self._check_parents(events)
-        self._check_room(len(self.events) + len(events), size)
+        if size > self._max_bytes or len(self.events) + len(events) > self._max_events:
+            self._check_room(len(self.events) + len(events), size)
         return self._store(events)
 
     def _repeated(self, events: Sequence[NewEvent]) -> Receipt:
@@ -153,6 +154,7 @@ class Log:
         for event in events:
             position += 1
             stream, payload = event.stream, event.payload
+            size = len(payload)
             places = streams.get(stream)
             if places is None:
                 places = streams[stream] = []
@@ -161,13 +163,18 @@ class Log:
             for parent in event.parents:
                 self.children.setdefault(positions[parent], []).append(position)
             hashed = payload_digest(payload)
-            digest = header_digest(event, position, len(places), previous, hashed)
+            if size < SHARED_FROM_BYTES:
+                self.stored_bytes += size
+            else:
+                payload = self._shared_payload(payload, hashed, position)
+            version = len(places)
+            digest = header_digest(event, position, version, previous, hashed)
             log.append(
                 make_event(
                     event.id,
                     stream,
                     event.kind,
-                    self._kept(payload, hashed, position),
+                    payload,
                     event.time,
                     event.parents,
                     event.intent,
@@ -175,7 +182,7 @@ class Log:
                     event.token,
                     event.tags,
                     position,
-                    len(places),
+                    version,
                     hashed,
                     previous,
                     digest,
@@ -184,14 +191,13 @@ class Log:
             previous = digest
         return make_receipt(position - len(events) + 1, position, previous)
 
-    def _kept(self, payload: bytes, digest: bytes, position: int) -> bytes:
+    def _shared_payload(self, payload: bytes, digest: bytes, position: int) -> bytes:
         """Return the object that all events of this payload share."""
-        if len(payload) >= SHARED_FROM_BYTES:
-            shared = self._shared.get(digest)
-            if shared is not None:
-                shared.last = position
-                return shared.payload
-            self._shared[digest] = _Shared(payload, position)
+        shared = self._shared.get(digest)
+        if shared is not None:
+            shared.last = position
+            return shared.payload
+        self._shared[digest] = _Shared(payload, position)
         self.stored_bytes += len(payload)
         return payload
 
