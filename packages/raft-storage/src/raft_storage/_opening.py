@@ -49,7 +49,7 @@ class Settings:
     room: int = attrs.field(default=2**20, validator=attrs.validators.ge(0))
     """So many bytes of zeros are written ahead at once, for batches to come; 0: none."""
     checksum: ChecksumKind = attrs.field(factory=best_kind)
-    """CRC32C if the package crc32c is installed, else CRC32."""
+    """CRC32C if google-crc32c is installed, else CRC32."""
 
 
 @attrs.frozen
