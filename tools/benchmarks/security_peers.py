@@ -8,6 +8,7 @@ Each function prepares and returns the work of one turn.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from workshop.measure import NotInstalled
@@ -65,7 +66,7 @@ def limits_hit() -> Callable[[], object]:
     except ImportError as missing:
         raise NotInstalled("limits") from missing
     limiter, item = FixedWindowRateLimiter(MemoryStorage()), RateLimitItemPerMinute(1_000_000)
-    return lambda: limiter.hit(item, "alice")
+    return partial(limiter.hit, item, "alice")
 
 
 def biscuit() -> Callable[[], object]:

@@ -86,22 +86,29 @@ def _gcra(limit: Limit) -> Rules:
         debt = 0
         if state and (ahead := state[0] - now) >= 0:
             # Never more than a full debt, whatever is stored, and so always exact.
-            if ahead >= furthest:
-                debt = full
-            else:
-                debt = ahead if rate == 1 else ahead * rate + state[1] % rate
+            debt = full if ahead >= furthest else ahead * rate + state[1] % rate
         after = debt + cost * interval
         if after > full:
             retry = None if cost > limit.capacity else _up(after - full, rate)
             status = LimitStatus(limit, False, (full - debt) // interval, _up(debt, rate), retry)
             strange = retry is not None and state[0] - now > furthest
             return ((now + furthest, full % rate) if strange else None), status
-        if rate == 1:  # As for all limits whose quota divides the microseconds of their period.
-            return (now + after, 0), LimitStatus(limit, True, (full - after) // interval, after, 0)
         ahead, fraction = divmod(after, rate)
         whole = ahead + 1 if fraction else ahead
         status = LimitStatus(limit, True, (full - after) // interval, whole, 0)
         return (now + ahead, fraction), status
+
+    def take_whole(state: State, now: int, cost: int) -> Taken:
+        """Take where the quota divides the microseconds of the period: nothing has a fraction."""
+        if state:
+            ahead = state[0] - now
+            if ahead >= furthest:
+                return take(state, now, cost)
+            after = cost * interval if ahead < 0 else ahead + cost * interval
+            if after <= full:
+                status = LimitStatus(limit, True, (full - after) // interval, after, 0)
+                return (now + after, 0), status
+        return take(state, now, cost)
 
     def give(state: State, now: int, cost: int) -> State:
         whole, fraction = take(state, now, 0)[0] or (now, 0)
@@ -109,7 +116,7 @@ def _gcra(limit: Limit) -> Rules:
         ahead, fraction = divmod(max(0, debt), rate)
         return now + ahead, fraction
 
-    return Rules(limit, take, give, 2)
+    return Rules(limit, take_whole if rate == 1 else take, give, 2)
 
 
 def _token_bucket(limit: Limit) -> Rules:

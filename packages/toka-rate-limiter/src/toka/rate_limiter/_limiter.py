@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from toka.rate_limiter._decision import Decision
 from toka.rate_limiter._errors import StorageUnavailable
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from toka.rate_limiter._decision import LimitStatus
     from toka.rate_limiter._limit import Limit
     from toka.rate_limiter._storage import Key, Storage
+
+_ONE: Final = 1
+"""The usual cost: known by identity, which no `True` or `1.0` has."""
 
 
 class Limiter:
@@ -65,10 +68,14 @@ class Limiter:
             InvalidHitError: The cost is no whole number above zero, or a fact is missing.
         """
         shortcut = self._shortcut
-        if shortcut is None or cost.__class__ is not int or cost < 1 or shortcut[0] not in facts:
+        if shortcut is None or (cost is not _ONE and (cost.__class__ is not int or cost < 1)):
             return self._apply(Action.HIT, facts, cost)
         fact, spend = shortcut
-        status = spend(facts[fact], cost)
+        try:
+            key = facts[fact]
+        except KeyError:
+            return self._apply(Action.HIT, facts, cost)
+        status = spend(key, cost)
         return Decision(status.admitted or status.limit.shadow, (status,))
 
     def peek(self, facts: Mapping[str, str], cost: int = 1) -> Decision:
