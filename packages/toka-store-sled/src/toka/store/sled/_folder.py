@@ -106,7 +106,7 @@ def _read_marker(folder: Folder, data: bytes) -> EngineName:
     location = str(folder.path)
     try:
         marker = msgspec.json.decode(data, type=_Marker)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Damaged(location, f"its {_NAME} cannot be read: {error}") from error
     if marker.toka != _KIND or marker.format < 1:
         raise ForeignFile(location, f"its {_NAME} is not that of an event store")
