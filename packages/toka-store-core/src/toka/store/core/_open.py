@@ -6,6 +6,7 @@ A backend is a class with a class method `open` (see `Backend`) behind an entry 
 
 from __future__ import annotations
 
+import functools
 import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, cast
@@ -98,10 +99,24 @@ def repair_store(url: str) -> RepairReport:
 
 
 def _find(url: str) -> tuple[EntryPoint, str]:
+    scheme, colon, location = url.partition(":")
+    if not colon:
+        raise _unknown(url)
+    return _entry(scheme), location
+
+
+@functools.cache
+def _entry(scheme: str) -> EntryPoint:
+    """Return the entry point of a scheme. Looking for it reads files of all distributions."""
     from importlib.metadata import entry_points  # noqa: PLC0415 - 20 ms, only where one is opened
 
-    scheme, colon, location = url.partition(":")
-    found = tuple(entry_points(group=GROUP, name=scheme)) if colon else ()
+    found = tuple(entry_points(group=GROUP, name=scheme))
     if not found:
-        raise UnknownScheme(url, sorted({each.name for each in entry_points(group=GROUP)}))
-    return found[0], location
+        raise _unknown(f"{scheme}:")
+    return found[0]
+
+
+def _unknown(url: str) -> UnknownScheme:
+    from importlib.metadata import entry_points  # noqa: PLC0415 - as above
+
+    return UnknownScheme(url, sorted({each.name for each in entry_points(group=GROUP)}))

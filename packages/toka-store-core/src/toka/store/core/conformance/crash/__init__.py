@@ -11,7 +11,8 @@ A backend's own tests subclass `CrashConformance` and say how a store is address
             return f"sqlite:{folder / 'run.db'}"
 
 Every test carries its item's number. Each runs 200 rounds, or as many as the environment variable
-`TOKA_CRASH_ROUNDS` says. The extras `conformance` and `testing` must be installed, and FUSE.
+`TOKA_CRASH_ROUNDS` says, of runs that differ with `TOKA_CRASH_SEED`. The extras `conformance` and
+`testing` must be installed, and FUSE.
 
 A store is run once on a `LossyDisk`, and then opened from the states in which a power cut, or the
 death of the process, could have left the disk. In each of them, all that was acknowledged must be

@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import anyio
 import pytest
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from toka.store.core.conformance.crash._promises import Run
     from toka.store.core.testing import DiskImage
+
+
+_SEED: Final = 10 * int(os.environ.get("TOKA_CRASH_SEED", "0"))
 
 
 class CrashBase:
@@ -77,7 +80,7 @@ class CrashBase:
     def run(cls, tmp_path_factory: pytest.TempPathFactory) -> Run:
         """Return a run of appends."""
         with LossyDisk(tmp_path_factory.mktemp("run") / "lossy") as disk:
-            return anyio.run(run_appends, cls.address(disk.folder), disk, 1)
+            return anyio.run(run_appends, cls.address(disk.folder), disk, 1 + _SEED)
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -87,11 +90,11 @@ class CrashBase:
             return None
         with LossyDisk(tmp_path_factory.mktemp("relaxed") / "lossy") as disk:
             url = cls.address(disk.folder) + cls.relaxed_options
-            return anyio.run(run_appends, url, disk, 2)
+            return anyio.run(run_appends, url, disk, 2 + _SEED)
 
     @pytest.fixture(scope="class")
     @classmethod
     def upkeep_run(cls, tmp_path_factory: pytest.TempPathFactory) -> Run:
         """Return a run with closing, copying and compacting."""
         with LossyDisk(tmp_path_factory.mktemp("upkeep") / "lossy") as disk:
-            return anyio.run(run_upkeep, cls.address(disk.folder), disk, 3)
+            return anyio.run(run_upkeep, cls.address(disk.folder), disk, 3 + _SEED)

@@ -34,34 +34,31 @@ class DamageCrashes(CrashBase):
         verdicts: set[str] = set()
         for seed in range(rounds):
             chance, each = Random(seed), (run, upkeep_run)[seed % 2]  # noqa: S311
-            end = len(each.recording.records)
-            with self.materialised(each.recording.kill(end), place) as url:
+            with self.materialised(each.end, place) as url:
                 path = self.a_file(place, chance)
                 assert path is not None
                 flip_bit(path, chance.randrange(path.stat().st_size), chance.randrange(8))
-                verdicts.add(await judge(url, each.promises, each.acknowledged(end)))
+                verdicts.add(await judge(url, each.promises, each.all_acknowledged))
         assert verdicts - {"sound"}, "no flip was ever found"
 
     async def test_c07_a_flipped_bit_of_what_was_acknowledged_is_never_passed_over(
         self, run: Run, place: Path, rounds: int
     ) -> None:
-        end = len(run.recording.records)
         verdicts: set[str] = set()
         for seed in range(rounds):
-            with self.materialised(run.recording.kill(end), place) as url:
+            with self.materialised(run.end, place) as url:
                 if self._flip_written(run, Random(seed), place):  # noqa: S311
-                    verdicts.add(await judge(url, run.promises, run.acknowledged(end)))
+                    verdicts.add(await judge(url, run.promises, run.all_acknowledged))
         assert verdicts - {"sound"}, "no flip was ever found"
 
     def _flip_written(self, run: Run, chance: Random, place: Path) -> bool:
         """Flip a bit of what was written since the store was opened, if it is still there."""
-        end = len(run.recording.records)
-        records = run.recording.records[run.recording.index("open") : end]
+        records = run.recording.records[run.recording.index("open") :]
         writes = [each for each in records if isinstance(each, Write) and each.data.strip(b"\0")]
-        write, names = chance.choice(writes), run.recording.names(end)
-        if write.file not in names:
+        write = chance.choice(writes)
+        if write.file not in run.names:
             return False
-        path = place / "image" / names[write.file]
+        path = place / "image" / run.names[write.file]
         offset = write.offset + chance.randrange(len(write.data))
         if offset >= path.stat().st_size:
             return False
@@ -71,9 +68,9 @@ class DamageCrashes(CrashBase):
     async def test_c08_opening_what_is_damaged_repairs_nothing(
         self, run: Run, place: Path, rounds: int
     ) -> None:
-        end, refused = len(run.recording.records), 0
+        refused = 0
         for seed in range(rounds):
-            with self.materialised(run.recording.kill(end), place) as url:
+            with self.materialised(run.end, place) as url:
                 self._flip_written(run, Random(seed), place)  # noqa: S311
                 before = self._contents(place)
                 try:
@@ -96,12 +93,10 @@ class DamageCrashes(CrashBase):
     ) -> None:
         verdicts: list[str] = []
         for each in (run, upkeep_run):
-            end = len(each.recording.records)
-            image = each.recording.kill(end)
-            for name in image.files:
-                with self.materialised(image, place) as url:
+            for name in each.end.files:
+                with self.materialised(each.end, place) as url:
                     (place / "image" / name).unlink()
-                    verdicts.append(await judge(url, each.promises, each.acknowledged(end)))
+                    verdicts.append(await judge(url, each.promises, each.all_acknowledged))
         assert set(verdicts) - {"sound"}, "no file was ever missed"
 
     async def test_c13_a_copy_made_while_writing_is_a_whole_store(
@@ -131,14 +126,12 @@ class DamageCrashes(CrashBase):
             await check(store, work.promises, head.position)
 
     async def test_c13_one_file_of_several_is_no_copy(self, run: Run, place: Path) -> None:
-        end = len(run.recording.records)
-        image = run.recording.kill(end)
-        for name in image.files:
-            with self.materialised(image, place) as url:
+        for name in run.end.files:
+            with self.materialised(run.end, place) as url:
                 for other in self.files(place):
                     if other != place / "image" / name:
                         other.unlink()
-                await judge(url, run.promises, run.acknowledged(end))
+                await judge(url, run.promises, run.all_acknowledged)
 
     async def test_c19_a_snapshot_that_leads_the_log_is_not_used(
         self, run: Run, place: Path

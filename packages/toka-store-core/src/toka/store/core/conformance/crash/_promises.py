@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from toka.store.core import EventStore, NewEvent
-    from toka.store.core.testing import LossyDisk, Recording
+    from toka.store.core.testing import DiskImage, LossyDisk, Recording
     from toka.types import EventId
 
 
@@ -44,12 +45,27 @@ class Promises:
         self.kept.sort(key=lambda each: each.receipt.first if each.receipt else 2**63)
 
 
-@attrs.frozen
+@attrs.define
 class Run:
     """A recorded run, and what it was promised when."""
 
     promises: Promises
     recording: Recording
+
+    @functools.cached_property
+    def end(self) -> DiskImage:
+        """What the disk held at the end, had the process been killed there."""
+        return self.recording.kill(len(self.recording.records))
+
+    @functools.cached_property
+    def names(self) -> dict[int, str]:
+        """The path of each file at the end."""
+        return self.recording.names(len(self.recording.records))
+
+    @functools.cached_property
+    def all_acknowledged(self) -> int:
+        """How many events were acknowledged at the end."""
+        return self.acknowledged(len(self.recording.records))
 
     def acknowledged(self, at: int) -> int:
         """Return how many events were acknowledged before a record."""
