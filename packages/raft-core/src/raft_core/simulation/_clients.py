@@ -30,7 +30,6 @@ class Client:
         self._attempts = 0
         self._operation: Operation | None = None
         self._context = b""
-        self._deadline = 0
         self._known: dict[int, int] = {}
         self._think = self._dice.pick((TICK // 5, TICK, 3 * TICK))
 
@@ -39,14 +38,14 @@ class Client:
         """Say whether nothing is asked for."""
         return self._operation is None
 
-    def act(self, _: None) -> None:
+    def act(self, attempt: int) -> None:
         """Begin something, or try again what was not answered in time."""
-        self._run.at(1 + self._dice.below(self._think), self.act, None)
-        if self._operation is None:
-            if not self._run.closing:
-                self.begin(self._dice.pick(_KINDS), 1 + self._dice.below(self._run.profile.keys))
-        elif self._run.now >= self._deadline:
+        if attempt != self._attempts:
+            return  # it was answered
+        if self._operation is not None:
             self._attempt(self._operation)
+        elif not self._run.closing:
+            self.begin(self._dice.pick(_KINDS), 1 + self._dice.below(self._run.profile.keys))
 
     def begin(self, kind: Kind, key: int) -> None:
         """Ask for something."""
@@ -64,8 +63,8 @@ class Client:
         self._attempt(operation)
 
     def _attempt(self, operation: Operation) -> None:
-        self._deadline = self._run.now + TICK * (1 + self._dice.below(8))
         self._attempts += 1
+        self._run.at(TICK * (1 + self._dice.below(8)), self.act, self._attempts)
         host = self._run.choose_host(self._dice)
         if host is None:
             return
@@ -116,3 +115,5 @@ class Client:
         self._operation = None
         self._context = b""
         self.answered += 1
+        self._attempts += 1
+        self._run.at(1 + self._dice.below(self._think), self.act, self._attempts)

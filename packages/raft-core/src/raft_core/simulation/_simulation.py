@@ -80,7 +80,7 @@ class Simulation:
         for host in self.hosts.values():
             host.start()
         for client in self.clients:
-            self.at(self._dice.below(10 * TICK), client.act, None)
+            self.at(self._dice.below(10 * TICK), client.act, 0)
         self.at(5 * TICK, self._faults.disturb, None)
         for _ in range(self.profile.steps):
             self.advance()
