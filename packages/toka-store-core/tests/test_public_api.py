@@ -2,6 +2,7 @@ from types import ModuleType
 
 import toka.store.core
 import toka.store.core.conformance
+import toka.store.core.conformance.crash
 import toka.store.core.testing
 
 
@@ -18,6 +19,7 @@ def test_all_lists_exactly_the_public_names() -> None:
 def test_the_suite_is_public() -> None:
     names = {"EventStoreConformance", "NewPlace", "Opener"}
     assert set(toka.store.core.conformance.__all__) == names
+    assert toka.store.core.conformance.crash.__all__ == ["CrashConformance"]
 
 
 def test_the_helpers_are_public() -> None:
