@@ -21,6 +21,7 @@ from raft_storage._memory import MemoryStorage
 from raft_storage._opening import Settings
 from raft_storage._protocol import LogStore
 from raft_storage._recovery import Recovery
+from raft_storage._repair import Repair, repair
 from raft_storage._system import SystemFolder
 
 __all__ = [
@@ -43,7 +44,9 @@ __all__ = [
     "ReadOnlyError",
     "Recovery",
     "RefusedWriteError",
+    "Repair",
     "Settings",
     "SystemFolder",
     "WriteFailedError",
+    "repair",
 ]

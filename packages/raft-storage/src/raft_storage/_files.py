@@ -90,7 +90,7 @@ class FileStorage:
             WriteFailedError: The disk failed.
 
         """
-        return cls(create_store(_folder(place), settings or Settings(), store_id))
+        return cls(create_store(folder_of(place), settings or Settings(), store_id))
 
     @classmethod
     def open(cls, place: Place, settings: Settings | None = None) -> Self:
@@ -110,7 +110,7 @@ class FileStorage:
             WriteFailedError: The disk failed.
 
         """
-        return cls(open_store(_folder(place), settings or Settings()))
+        return cls(open_store(folder_of(place), settings or Settings()))
 
     # What raft_core reads
 
@@ -355,7 +355,8 @@ class FileStorage:
         self.close()
 
 
-def _folder(place: Place) -> Folder:
+def folder_of(place: Place) -> Folder:
+    """Return the folder that somebody means."""
     return SystemFolder(place) if isinstance(place, (str, os.PathLike)) else place
 
 

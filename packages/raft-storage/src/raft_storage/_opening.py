@@ -71,7 +71,7 @@ def create_store(folder: Folder, settings: Settings, store_id: UUID | None) -> O
     """
     with _disk():
         folder.make()
-    lock = _take_lock(folder)
+    lock = take_lock(folder)
     try:
         with _disk():
             _refuse_existing(folder)
@@ -112,7 +112,7 @@ def open_store(folder: Folder, settings: Settings) -> Opened:
         if not segment_numbers(names):
             raise NotFoundError("there is no store here; make one with create()")
         raise DamagedError("the identity of the store is missing", file=LEDGER)
-    lock = _take_lock(folder)
+    lock = take_lock(folder)
     try:
         with _disk():
             ledger = Ledger.open(folder)
@@ -196,7 +196,13 @@ def _save_tail(folder: Folder, found: Found) -> str:
     return name
 
 
-def _take_lock(folder: Folder) -> Lock:
+def take_lock(folder: Folder) -> Lock:
+    """Let nobody else use a store.
+
+    Raises:
+        LockedError: Somebody does.
+
+    """
     try:
         with _disk():
             return folder.lock(_LOCK)
