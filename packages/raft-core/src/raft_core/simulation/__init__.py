@@ -3,7 +3,7 @@
 python -m raft_core.simulation run 0 2000
 """
 
-from raft_core.simulation._ablations import ABLATIONS, Ablation
+from raft_core.simulation._ablations import ABLATIONS, UNNOTICED, Ablation
 from raft_core.simulation._coverage import Coverage
 from raft_core.simulation._linearizability import Operation, Verdict, check_history
 from raft_core.simulation._oracle import check_positions
@@ -16,6 +16,7 @@ from raft_core.simulation._violation import Invariant, InvariantViolationError
 __all__ = [
     "ABLATIONS",
     "MAX_HOSTS",
+    "UNNOTICED",
     "Ablation",
     "Coverage",
     "Invariant",

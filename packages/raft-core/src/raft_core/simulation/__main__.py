@@ -14,7 +14,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from raft_core._errors import ConfigError
-from raft_core.simulation._ablations import ABLATIONS
+from raft_core.simulation._ablations import ABLATIONS, UNNOTICED
 from raft_core.simulation._coverage import Coverage
 from raft_core.simulation._outcome import run_profile
 from raft_core.simulation._profile import Profile
@@ -39,7 +39,9 @@ def main(arguments: Sequence[str]) -> int:
     run.add_argument("first", type=int)
     run.add_argument("last", type=int, nargs="?", help="the seed after the last one")
     run.add_argument("--set", nargs="*", default=[], metavar="NAME=NUMBER", dest="given")
-    run.add_argument("--ablate", choices=[one.name for one in ABLATIONS], default=None)
+    run.add_argument(
+        "--ablate", choices=[one.name for one in (*ABLATIONS, *UNNOTICED)], default=None
+    )
     run.add_argument("--narrate", action="store_true", help="tell every step")
     run.add_argument("--coverage", action="store_true", help="tell what the runs have been through")
     verbs.add_parser("ablations", help="take each safeguard out")
@@ -60,7 +62,7 @@ def _say(text: str) -> None:
 
 
 def _ablation(name: str | None) -> Ablation | None:
-    return next((one for one in ABLATIONS if one.name == name), None)
+    return next((one for one in (*ABLATIONS, *UNNOTICED) if one.name == name), None)
 
 
 def _run(seeds: range, given: dict[str, int], options: argparse.Namespace) -> int:
