@@ -107,6 +107,7 @@ class HandClock:
 def drift(algorithm: Algorithm, hits: int) -> int:
     """Return how many more than 3 a second are admitted when each comes as soon as it may."""
     from toka.rate_limiter import SECOND, Limit, Limiter, MemoryStorage  # noqa: PLC0415
+    from toka.types import NANOSECONDS  # noqa: PLC0415 - see above
 
     clock, facts, admitted = HandClock(), {"key": "a"}, 0
     limit = Limit("x", 3, SECOND, algorithm=algorithm, burst=1)
@@ -116,8 +117,8 @@ def drift(algorithm: Algorithm, hits: int) -> int:
         if decision.admitted:
             admitted += 1
         else:
-            clock.time += decision.retry_after or 0
-    return admitted - (clock.time - start) * 3 // SECOND
+            clock.time += 1_000 * (decision.retry_after or 0)
+    return admitted - (clock.time - start) * 3 // NANOSECONDS
 
 
 def flood(keys: int, room: int) -> tuple[int, int]:
