@@ -166,10 +166,12 @@ def test_the_result_is_a_table_and_a_file(
     assert bench.main(["kernel", "--json", str(tmp_path / "result.json")]) == 0
 
     assert capsys.readouterr().out.splitlines()[1].split() == [
-        *("kernel", "speed", "per", "s", "20,000", "-", "-", "-", ">=", "10000", "yes")
+        *("kernel", "speed", "per", "s", "20,000", "-", "-", "-"),
+        *("20,000..20,000", ">=", "10000", "yes"),
     ]
     result = json.loads((tmp_path / "result.json").read_text())
     assert result["machine"]["cores"] >= 1
+    assert result["figures"] == {"kernel": {"speed": {"ours": [20000.0] * 7}}}
     assert result["rows"] == [
         {
             "suite": "kernel",
@@ -179,10 +181,21 @@ def test_the_result_is_a_table_and_a_file(
             "peer": None,
             "peer_name": None,
             "ratio": None,
+            "low": 20000.0,
+            "high": 20000.0,
             "bar": ">= 10000",
             "met": True,
         }
     ]
+
+
+def test_each_measure_is_drawn(suite: Callable[[str, str], None], tmp_path: Path) -> None:
+    suite("kernel", "at_least(1)")
+
+    assert bench.main(["kernel", "--plots", str(tmp_path / "plots")]) == 0
+
+    plot = tmp_path / "plots" / "00-kernel-speed.svg"
+    assert "speed (per s)" in plot.read_text()
 
 
 def test_a_missed_bar_is_the_exit_status(suite: Callable[[str, str], None]) -> None:

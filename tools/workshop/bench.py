@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
-import sqlite3
+import re
 import sys
-from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workshop import lock, uv
-from workshop.measure import Measure, Row, rows, take_turns
 from workshop.shell import ROOT, Failure, run, say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Sequence
+
+    from toka.performance import Measure, Result
 
 SUITES = ROOT / "tools" / "benchmarks"
 VENV = ROOT / ".venv-bench"
@@ -35,12 +33,27 @@ def main(arguments: Sequence[str]) -> int:
     if unknown:
         raise Failure(f"there is no suite {', '.join(sorted(unknown))}; there are {suites()}")
     settle(arguments, with_peers=options.peers)
-    found = [row for name in options.suite or suites() for row in measured(name)]
-    print(table(found))
+    # Only now: until `settle` this may be a process of a Python that has no Toka.
+    from toka.performance import run_suites, save_result, table  # noqa: PLC0415
+
+    chosen = {name: measures_of(name) for name in options.suite or suites()}
+    result = run_suites(chosen, say)
+    print(table(result.rows))
     if options.json:
-        result = {"machine": machine(), "rows": [row.as_json() for row in found]}
-        options.json.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
-    return int(any(row.met is False for row in found))
+        save_result(result, options.json)
+    if options.plots:
+        write_plots(result, options.plots)
+    return int(any(row.met is False for row in result.rows))
+
+
+def measures_of(suite: str) -> Callable[[], list[Measure]]:
+    """Return what makes the measures of a suite, when it is their turn."""
+
+    def measures() -> list[Measure]:
+        made: list[Measure] = import_module(f"{SUITES.name}.{suite}").measures()
+        return made
+
+    return measures
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -48,6 +61,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser("tools/bench", description="Measure Toka beside its peers.")
     parser.add_argument("suite", nargs="*", help="which suites to run; all, if none is named")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the result there")
+    parser.add_argument("--plots", type=Path, metavar="FOLDER", help="draw each measure there")
     parser.add_argument("--list", action="store_true", help="name the suites and stop")
     parser.add_argument(
         "--no-peers", dest="peers", action="store_false", help="do not install the peers"
@@ -89,63 +103,11 @@ def install_peers() -> bool:
     return True
 
 
-def measured(suite: str) -> Iterable[Row]:
-    """Run one suite and return its rows."""
-    measures: list[Measure] = import_module(f"{SUITES.name}.{suite}").measures()
-    for measure in measures:
-        say(f"{suite}: {measure.name}")
-        yield from rows(suite, measure, take_turns(measure, say))
+def write_plots(result: Result, folder: Path) -> None:
+    """Write a plot of each measure into a folder."""
+    from toka.performance import plot_result  # noqa: PLC0415 - see `main`
 
-
-def table(found: Sequence[Row]) -> str:
-    """Return the rows as a table for people."""
-    head = ("suite", "measure", "unit", "ours", "peer", "", "ratio", "bar", "met")
-    cells = [head, *(_cells(row) for row in found)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(head))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in cells
-    )
-
-
-def _cells(row: Row) -> tuple[str, ...]:
-    absent = "not measured" if row.peer_name else "-"
-    return (
-        row.suite,
-        row.measure,
-        row.unit,
-        _figure(row.ours, "not measured"),
-        row.peer_name or "-",
-        _figure(row.peer, absent),
-        _figure(row.ratio, "-"),
-        row.bar or "-",
-        {True: "yes", False: "NO", None: "-"}[row.met],
-    )
-
-
-def _figure(number: float | None, otherwise: str) -> str:
-    if number is None:
-        return otherwise
-    return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.3g}"  # noqa: PLR2004
-
-
-def machine() -> dict[str, str | int | float]:
-    """Return what one must know to compare figures."""
-    return {
-        "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        "system": platform.platform(),
-        "processor": _first("/proc/cpuinfo", "model name") or platform.processor(),
-        "cores": os.cpu_count() or 0,
-        "memory": _first("/proc/meminfo", "MemTotal"),
-        "load": round(os.getloadavg()[0], 2),
-        "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "sqlite": sqlite3.sqlite_version,
-    }
-
-
-def _first(path: str, key: str) -> str:
-    try:
-        lines = Path(path).read_text("utf-8").splitlines()
-    except OSError:  # not Linux
-        return ""
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), "")
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, (name, plot) in enumerate(plot_result(result).items()):
+        words = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+        (folder / f"{number:02}-{words}.svg").write_text(plot, "utf-8")
