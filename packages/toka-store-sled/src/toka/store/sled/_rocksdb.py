@@ -6,7 +6,9 @@ catches that.
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING, Final, cast
 
 from rocksdict import (
@@ -34,6 +36,14 @@ _MOST_ENTRIES: Final = 512
 _MOST_BYTES: Final = 1024 * 1024
 """What a scan takes at a time: few at first, for most scans end soon."""
 
+_TORN_ENTRIES: Final = 64
+"""Entries at the end of the list of files that may be cut off; nobody waits for so many."""
+
+_BLOCK: Final = 32 * 1024
+_RECORD_HEADER: Final = 7
+_PARTS: Final = (1, 2, 3, 4)
+_LAST_PARTS: Final = (1, 4)
+
 _DAMAGE: Final = ("Corruption", "No such file", "does not exist")
 
 
@@ -52,6 +62,53 @@ def _translate(error: Exception) -> EngineError:
     return EngineError(text)
 
 
+def _open(folder: Path, options: Options) -> Rdict:
+    with _translated():
+        return Rdict(str(folder), options)
+
+
+def _open_leniently(folder: Path, options: Options) -> Rdict:
+    """Open a database whose list of files ends in what a power cut left of a write.
+
+    RocksDB waits for the list (MANIFEST) before it relies on an entry, so an end that is torn was
+    relied on by nobody. Its recovery modes leave out such an end of its log, but not of its list;
+    so entries are cut off here, the last first, until it can be read.
+    """
+    manifest = folder / (folder / "CURRENT").read_text().strip()
+    ends = islice(_record_ends(manifest.read_bytes()), _TORN_ENTRIES)
+    while True:
+        try:
+            return _open(folder, options)
+        except EngineDamaged:
+            end = next(ends, None)
+            if end is None:
+                raise
+            os.truncate(manifest, end)
+
+
+def _record_ends(data: bytes) -> Iterator[int]:
+    """Yield where whole records of a log file end, the last first; checksums are not looked at.
+
+    The format is LevelDB's: blocks of 32 KiB, in them records of a checksum of 4 bytes, a length of
+    2, a type of 1 (the whole, the first, a middle or the last part of an entry) and the data.
+    """
+    ends: list[int] = []
+    place = 0
+    while place + _RECORD_HEADER <= len(data):
+        left = _BLOCK - place % _BLOCK
+        if left < _RECORD_HEADER:
+            place += left
+            continue
+        length, kind = int.from_bytes(data[place + 4 : place + 6], "little"), data[place + 6]
+        end = place + _RECORD_HEADER + length
+        if kind not in _PARTS or end > min(len(data), place + left):
+            break
+        if kind in _LAST_PARTS:
+            ends.append(end)
+        place = end
+    return reversed(ends)
+
+
 class RocksDB:
     """An `Engine` on RocksDB."""
 
@@ -59,8 +116,8 @@ class RocksDB:
         self._closed = False
         self._options = WriteOptions()
         self._options.sync = sync
-        with _translated():
-            self._db = Rdict(str(folder), _options(create=create, paranoid=paranoid))
+        open_here = _open if paranoid else _open_leniently
+        self._db = open_here(folder, _options(create=create, paranoid=paranoid))
 
     @property
     def name(self) -> EngineName:
