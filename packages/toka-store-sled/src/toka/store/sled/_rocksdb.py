@@ -74,8 +74,11 @@ def _open_leniently(folder: Path, options: Options) -> Rdict:
     relied on by nobody. Its recovery modes leave out such an end of its log, but not of its list;
     so entries are cut off here, the last first, until it can be read.
     """
-    manifest = folder / (folder / "CURRENT").read_text().strip()
-    ends = islice(_record_ends(manifest.read_bytes()), _TORN_ENTRIES)
+    try:
+        manifest = folder / (folder / "CURRENT").read_text().strip()
+        ends = islice(_record_ends(manifest.read_bytes()), _TORN_ENTRIES)
+    except (OSError, ValueError):  # it does not even name a file
+        return _open(folder, options)
     while True:
         try:
             return _open(folder, options)
