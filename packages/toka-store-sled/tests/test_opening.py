@@ -6,7 +6,6 @@ import pytest
 from toka.store.core import (
     Damaged,
     ForeignFile,
-    Head,
     NewerFormat,
     OpenRefused,
     StoreFailed,
@@ -17,8 +16,6 @@ from toka.store.core import (
 from toka.store.core.testing import EventSource
 from toka.store.sled import SledStore, _folder
 from toka.store.sled._engine import Engine
-from toka.store.sled._headfile import HeadFile, read_head
-from toka.store.sled._lock import WriterLock
 
 pytestmark = pytest.mark.anyio
 
@@ -152,40 +149,6 @@ async def test_a_copy_of_the_folder_without_its_head_file_is_refused(tmp_path, e
     shutil.copytree(tmp_path / "run", tmp_path / "copy", ignore=shutil.ignore_patterns("head"))
     with pytest.raises(Damaged, match="head file"):
         await SledStore.open(str(tmp_path / "copy"))
-
-
-def test_one_process_takes_a_lock_once_whatever_the_file_system_thinks(tmp_path, monkeypatch):
-    lock = WriterLock(tmp_path / "lock", "sled:here", 1)
-    monkeypatch.setattr("fcntl.flock", lambda *_: None)  # as where locks belong to processes
-    with pytest.raises(StoreLocked) as caught:
-        WriterLock(tmp_path / "lock", "sled:here", 2)
-    assert caught.value.pid is not None
-    lock.release()
-    WriterLock(tmp_path / "lock", "sled:here", 3).release()
-
-
-def test_the_head_file_survives_a_torn_record(tmp_path):
-    path = tmp_path / "head"
-    file = HeadFile(path, 6)
-    for position in range(1, 4):
-        file.write(head_at(position))
-    file.close()
-    recorded = read_head(path)
-    assert recorded is not None
-    assert (recorded.commits, recorded.head) == (9, head_at(3))
-    data = bytearray(path.read_bytes())
-    data[64 + 20] ^= 1
-    path.write_bytes(data)
-    recorded = read_head(path)
-    assert recorded is not None
-    assert recorded.head == head_at(2)
-    path.write_bytes(data[:50])
-    assert read_head(path) is None
-
-
-def head_at(position: int) -> Head:
-
-    return Head(position, bytes([position]) * 32)
 
 
 def engine_of(store: SledStore) -> Engine:

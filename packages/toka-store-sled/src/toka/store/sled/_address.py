@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from toka.store.core import OpenRefused, StoreFailed, split_location
+from toka.store.core import OpenRefused, split_location
 from toka.store.sled._engine import MODULES
 from toka.store.sled._folder import Folder
 
@@ -19,22 +18,6 @@ if TYPE_CHECKING:
 _MODES: Final[Mapping[str, Synchronous]] = {"full": "full", "normal": "normal"}
 
 _ENGINES: Final[Mapping[str, EngineName]] = {name: name for name in MODULES}
-
-
-def need_asyncio() -> None:
-    """Refuse where no asyncio event loop is running.
-
-    Raises:
-        StoreFailed: There is none.
-    """
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError as error:
-        raise StoreFailed(
-            "A sled store needs asyncio's event loop, and none is running.",
-            code="store.needs_asyncio",
-            hint="Run it under asyncio; the memory store works under trio too.",
-        ) from error
 
 
 def parse(location: str) -> tuple[Folder, EngineName | None, Synchronous]:

@@ -11,9 +11,9 @@ import shutil
 from typing import TYPE_CHECKING, Final
 
 from toka.store.core import EMPTY, Head, OpenRefused, pack_id
+from toka.store.core.backend import HeadFile, sync_directory
 from toka.store.sled._engine import open_engine
-from toka.store.sled._folder import Folder, sync_directory, write_marker
-from toka.store.sled._headfile import HeadFile
+from toka.store.sled._folder import Folder, write_marker
 from toka.store.sled._keys import (
     COMPACTED,
     EVENT,
@@ -33,7 +33,7 @@ from toka.store.sled._records import SHARED, compacted, place_of
 from toka.store.sled._verification import derived_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from toka.store.core import Event
@@ -44,8 +44,14 @@ _PARTIAL: Final = ".partial"
 _BATCH_BYTES: Final = 1024 * 1024
 
 
-def back_up(reader: Reader, target: Path, engine: EngineName) -> Head:
+def back_up(reader: Reader, target: Path, engine: EngineName, check: Callable[[], None]) -> Head:
     """Copy what `reader` sees to `target`.
+
+    Args:
+        reader: Of one view.
+        target: The folder to make.
+        engine: Of the copy.
+        check: Called now and then; what it raises ends the backup, and nothing of it is left.
 
     Raises:
         OpenRefused: There is something at `target`.
@@ -65,7 +71,7 @@ def back_up(reader: Reader, target: Path, engine: EngineName) -> Head:
     shutil.rmtree(partial.path, ignore_errors=True)
     partial.path.mkdir()
     try:
-        head = rebuild(reader, partial, engine)
+        head = rebuild(reader, partial, engine, check=check)
         # Until the folder has its name, there is no store to be found half done.
         partial.path.replace(target)
         sync_directory(target.parent)
@@ -75,7 +81,13 @@ def back_up(reader: Reader, target: Path, engine: EngineName) -> Head:
     return head
 
 
-def rebuild(reader: Reader, folder: Folder, engine: EngineName, end: int | None = None) -> Head:
+def rebuild(
+    reader: Reader,
+    folder: Folder,
+    engine: EngineName,
+    end: int | None = None,
+    check: Callable[[], None] = lambda: None,
+) -> Head:
     """Write the events of `reader` to a new store, up to a position, and its sound snapshots.
 
     Raises:
@@ -85,12 +97,12 @@ def rebuild(reader: Reader, folder: Folder, engine: EngineName, end: int | None 
     """
     copy = open_engine(engine, folder.data(engine), create=True, sync=False)
     try:
-        head = _copy_events(reader, copy, end)
+        head = _copy_events(reader, copy, end, check)
         _copy_snapshots(reader, copy, head)
         copy.compact()  # which waits for the disk, as the writes did not
     finally:
         copy.close()
-    head_file = HeadFile(folder.head, 0)
+    head_file = HeadFile(folder.head)
     head_file.rewrite(head)
     head_file.close()
     sync_directory(folder.data(engine))
@@ -98,12 +110,13 @@ def rebuild(reader: Reader, folder: Folder, engine: EngineName, end: int | None 
     return head
 
 
-def _copy_events(reader: Reader, copy: Engine, end: int | None) -> Head:
+def _copy_events(reader: Reader, copy: Engine, end: int | None, check: Callable[[], None]) -> Head:
     head, target, zone = EMPTY, _Target(copy), _Zone()
     dropped = compacted(reader.view)
     if dropped:
         target.put(COMPACTED, number(dropped if end is None else min(dropped, end)))
     for event in reader.chain(0, end):
+        check()
         data = reader.view.get(event_key(event.position)) or b""
         place = place_of(data)
         target.put(event_key(event.position), data)

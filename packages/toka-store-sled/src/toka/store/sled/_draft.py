@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import attrs
 from blake3 import blake3
 
 from toka.store.core import (
@@ -48,10 +47,10 @@ from toka.store.sled._reader import Reader
 from toka.store.sled._records import HERE, SHARED, prefix
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from toka.store.core import Absent, Expected, NewEvent
+    from toka.store.core import Absent, NewEvent
+    from toka.store.core.backend import Append
     from toka.store.sled._engine import Engine
 
 _CACHED: Final = 50_000
@@ -59,20 +58,6 @@ _CACHED: Final = 50_000
 
 _NO_TIMES: Final = (2**63, 0)
 """The earliest and latest time of a zone without events."""
-
-
-@attrs.define(eq=False)
-class Append:
-    """One call of `append` on its way to the disk."""
-
-    events: Sequence[NewEvent]
-    ids: list[bytes]
-    streams: Mapping[str, Expected]
-    head: int | None
-    absent: Sequence[Absent]
-    size: int
-    """Bytes of payload."""
-    future: asyncio.Future[Receipt]
 
 
 class _Prefixes(dict[str, bytes]):

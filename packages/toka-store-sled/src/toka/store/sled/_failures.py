@@ -31,3 +31,8 @@ def failure(location: str, doing: str, error: EngineError | OSError) -> StoreErr
         hint="Open the store again when the cause is removed.",
         details={"location": location, "cause": str(error)},
     )
+
+
+def translate(location: str, doing: str, error: Exception) -> StoreError | None:
+    """Return what `failure` makes of an error; None for one that is no trouble of the engine's."""
+    return failure(location, doing, error) if isinstance(error, TROUBLE) else None

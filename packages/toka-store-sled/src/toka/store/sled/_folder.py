@@ -2,7 +2,7 @@
 
 ================ ==================================================================
 `X/store.json`   the format, and the engine that made the folder; written last
-`X/head`         where the log ends, as last acknowledged (`_headfile`)
+`X/head`         where the log ends, as last acknowledged (`HeadFile`)
 `X/lock`         who writes (`_lock`)
 `X/leveldb/`     the engine's files, or `X/rocksdb/`
 ================ ==================================================================
@@ -17,6 +17,7 @@ import attrs
 import msgspec
 
 from toka.store.core import Damaged, ForeignFile, NewerFormat, OpenRefused
+from toka.store.core.backend import sync_directory
 from toka.store.sled._engine import MODULES, EngineName, installed, preferred
 
 if TYPE_CHECKING:
@@ -163,19 +164,6 @@ def write_marker(folder: Folder, engine: EngineName) -> None:
     partial.replace(folder.marker)
     sync_directory(folder.path)
     sync_directory(folder.path.absolute().parent)
-
-
-def sync_directory(directory: Path) -> None:
-    """Wait until the names in a directory are on disk.
-
-    Raises:
-        OSError: The directory cannot be synchronised.
-    """
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _partial(folder: Folder) -> Path:

@@ -9,8 +9,8 @@ from toka.store.sled._reader import Reader
 
 if TYPE_CHECKING:
     from toka.store.core import Head
+    from toka.store.core.backend import Recorded
     from toka.store.sled._engine import Engine
-    from toka.store.sled._headfile import Recorded
 
 TAIL: Final = 256
 """Events that are read at open, digests, links and all."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from toka.store.core import Event, Snapshot
     from toka.store.sled._engine import Batch
     from toka.store.sled._reader import Reader
+    from toka.store.sled._writer import Change
 
 SNAPSHOTS_KEPT: Final = 2
 
@@ -35,12 +36,13 @@ _STEP_EVENTS: Final = 1_000
 _STEP_BYTES: Final = 4 * 1024 * 1024
 
 
-def write_snapshot(snapshot: Snapshot, reader: Reader, batch: Batch) -> None:
+def write_snapshot(snapshot: Snapshot, change: Change) -> None:
     """Keep a snapshot and drop the oldest of its name.
 
     Raises:
         InvalidSnapshot: It has no name, or leads the log.
     """
+    reader, batch = change.reader, change.batch
     check_snapshot(snapshot, reader.head().position)
     prefix = text(SNAPSHOT, snapshot.name)
     batch.put(prefix + number(snapshot.position), pack_snapshot(snapshot))
@@ -49,11 +51,11 @@ def write_snapshot(snapshot: Snapshot, reader: Reader, batch: Batch) -> None:
         batch.delete(prefix + number(position))
 
 
-def touch_ends(reader: Reader, batch: Batch) -> None:
+def touch_ends(change: Change) -> None:
     """Write the first and the last key once more, as they are."""
     for backward in (False, True):
-        for key, value in reader.view.scan(FIRST, LAST, backward=backward):
-            batch.put(key, value)
+        for key, value in change.reader.view.scan(FIRST, LAST, backward=backward):
+            change.batch.put(key, value)
             break
 
 
@@ -67,13 +69,14 @@ class Compacting:
     events: int = 0
     dropped_bytes: int = 0
 
-    def step(self, reader: Reader, batch: Batch) -> bool:
+    def step(self, change: Change) -> bool:
         """Drop the next payloads; say whether there are more.
 
         Raises:
             UnknownSnapshot: None of this name is kept.
             Damaged: No kept snapshot, or an event below them, is what was written.
         """
+        reader, batch = change.reader, change.batch
         if self.end < 0:
             self.end = self._oldest(reader)
         position = start = compacted(reader.view)

@@ -16,11 +16,10 @@ import shutil
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from toka.store.core import Head, StoreMissing
+from toka.store.core.backend import HeadFile, Recorded, WriterLock, read_head, sync_directory
 from toka.store.sled._engine import EngineDamaged, open_engine
-from toka.store.sled._folder import choose, identify, sync_directory, write_marker
-from toka.store.sled._headfile import HeadFile, Recorded, read_head
+from toka.store.sled._folder import choose, identify, write_marker
 from toka.store.sled._inspection import inspect
-from toka.store.sled._lock import WriterLock
 from toka.store.sled._replica import FIXED, Replica
 from toka.store.sled._verification import whole
 from toka.store.sled._writer import Writer
@@ -29,9 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from toka.store.core.backend import Progress
     from toka.store.sled._engine import EngineName
     from toka.store.sled._folder import Folder
-    from toka.store.sled._writer import Progress
 
 Synchronous: TypeAlias = Literal["full", "normal"]
 """`full`: an acknowledged append survives a power cut. `normal`: it survives the process."""
@@ -78,7 +77,7 @@ def open_writer(
         try:
             sync_directory(data)
             head = inspect(opened, folder.location(engine), recorded)
-            head_file = HeadFile(folder.head, (recorded or _NOTHING).commits)
+            head_file = HeadFile(folder.head)
             # What a killed writer committed may not be on disk yet. Opening moved the engine's log
             # into a sorted file and waited for it, so the record, which waits too, cannot lead it.
             head_file.rewrite(head)

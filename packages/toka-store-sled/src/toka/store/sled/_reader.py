@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -48,9 +47,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PAGE_BYTES: Final = 4 * 1024 * 1024
-"""Payload after which a page that may be short ends, so that memory stays flat."""
-
 _snapshot: Final = msgspec.msgpack.Decoder(tuple[bytes, bytes, bytes])
 
 
@@ -86,7 +82,7 @@ class Reader:
     # ---- the log
 
     def page(
-        self, after: int, limit: int, where: Query, *, backward: bool, budget: int | None = None
+        self, after: int, limit: int, where: Query, *, backward: bool, budget: int
     ) -> list[Event]:
         """Return the events beyond a position that a query selects.
 
@@ -95,7 +91,7 @@ class Reader:
             limit: The most events.
             where: The query.
             backward: From high positions to low.
-            budget: Bytes of payload after which to stop early, if any.
+            budget: Bytes of payload after which to stop early.
         """
         if where != EVERYTHING:
             found = self.selected(after, where, backward=backward)
@@ -302,14 +298,13 @@ def read_snapshot(name: str, position: int, data: bytes) -> Snapshot | None:
     return snapshot if snapshot_checksum(snapshot) == checksum else None
 
 
-def _take(events: Iterable[Event], limit: int, budget: int | None) -> list[Event]:
+def _take(events: Iterable[Event], limit: int, budget: int) -> list[Event]:
     """Return at least one event, and more up to the limit and while payloads fit the budget."""
     taken: list[Event] = []
-    room = sys.maxsize if budget is None else budget
     for event in events:
         taken.append(event)
         limit -= 1
-        room -= len(event.payload)
-        if limit <= 0 or room <= 0:
+        budget -= len(event.payload)
+        if limit <= 0 or budget <= 0:
             break
     return taken

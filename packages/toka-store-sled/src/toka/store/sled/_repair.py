@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from toka.store.core import EMPTY, Damaged, Head, OpenRefused, StoreMissing
+from toka.store.core.backend import WriterLock, read_head, sync_directory
 from toka.store.sled._backup import rebuild
 from toka.store.sled._engine import MODULES, EngineError, open_engine, salvage
 from toka.store.sled._failures import TROUBLE, failure
-from toka.store.sled._folder import Folder, choose, identify, sync_directory
-from toka.store.sled._headfile import read_head
+from toka.store.sled._folder import Folder, choose, identify
 from toka.store.sled._keys import EVENT, beyond, last_number
-from toka.store.sled._lock import WriterLock
 from toka.store.sled._reader import Reader
 from toka.types import SystemClock
 

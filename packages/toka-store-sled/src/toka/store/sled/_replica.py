@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from toka.store.core import Damaged
+from toka.store.core.backend import read_head
 from toka.store.sled._engine import EngineError, open_engine
-from toka.store.sled._headfile import read_head
 from toka.store.sled._inspection import inspect
 
 if TYPE_CHECKING:
+    from toka.store.core.backend import Recorded
     from toka.store.sled._engine import Engine, EngineName, View
     from toka.store.sled._folder import Folder
-    from toka.store.sled._headfile import Recorded
 
 _TRIES: Final = 20
 

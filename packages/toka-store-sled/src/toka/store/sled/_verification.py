@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from toka.store.core import Event, VerifyReport
+    from toka.store.core.backend import Recorded
     from toka.store.sled._engine import View
-    from toka.store.sled._headfile import Recorded
 
 STEP: Final = 1_000
 """Events of one step."""

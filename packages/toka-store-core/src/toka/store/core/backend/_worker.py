@@ -1,8 +1,10 @@
 """A thread that does blocking work for an event loop, all that waits at once.
 
-An engine's calls block, so they belong on a thread. A caller hands over a whole piece of work, the
-thread takes everything that waits, and the loop is woken once for all answers: a hundred concurrent
-appends share one fsync and one wake-up.
+An engine's calls block, so they belong on a thread. Handing it one call at a time, as aiosqlite
+does, costs two changes of thread a call (measured at 100 to 300 microseconds, against 20 for a
+statement of SQLite) and leaves a commit to every caller. Here a caller hands over a whole piece of
+work, the thread takes all that waits, and the loop is woken once for all answers: a hundred
+concurrent appends share one fsync and one wake-up.
 
 The thread is a daemon: a store that nobody closed does not keep its process from ending, and what
 was acknowledged is on disk at any moment.
@@ -63,6 +65,11 @@ class Worker(Generic[Item]):
     def put(self, item: Item) -> None:
         """Hand over one item."""
         self._queue.put(item)
+
+    @property
+    def ended(self) -> bool:
+        """Say whether the thread has closed its handler, after which it does nothing more."""
+        return self._ended.done()
 
     async def close(self) -> None:
         """Let what was put be done, close the handler, end the thread."""

@@ -1,7 +1,8 @@
-"""One writer at a time: a lock file in the store's folder, held for as long as the store is open.
+"""One writer at a time: a lock file beside the store, held for as long as the store is open.
 
-The engines have locks of their own, and LevelDB's is lost without a word when this process closes
-any other descriptor of its file, as a refused second open or a copy of the folder does.
+Engines have locks of their own, of the kind that belongs to a process. LevelDB's is lost without a
+word when this process closes any other descriptor of its file, as a refused second open or a copy
+of the folder does.
 
 `flock` belongs to the open file, not to the process: a second open in the same process is refused
 too, and closing some other descriptor of the file does not drop the lock. The system releases it
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from toka.store.core import StoreLocked
+from toka.store.core._errors import StoreLocked
 from toka.types import NANOSECONDS
 
 if TYPE_CHECKING:

@@ -1,8 +1,9 @@
 """The second place: where the log ends, written in a file of its own after every commit.
 
-An engine whose log was deleted opens with what its other files hold, or with nothing, and finds
-nothing wrong. Only a record outside it can tell; it has to cost nothing, so it is one `pwrite` of
-64 bytes and no `fsync`:
+An engine that lost the end of its own log opens with what is left of it, or with nothing, and finds
+nothing wrong: SQLite ends its write-ahead log at the first frame whose checksum is off, LevelDB
+opens without a log that was deleted. Only a record outside it can tell; it has to cost nothing, so
+it is one `pwrite` of 64 bytes and no `fsync`:
 
 - It is written after the commit it names is on disk, so it never leads what is durable (with
   `synchronous=normal` it may, after a power cut; then what is missing was acknowledged and is
@@ -23,13 +24,16 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from toka.store.core import Head
+from toka.store.core._event import Head
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_MAGIC: Final = b"TOKASLED"
+_MAGIC: Final = b"TOKAHEAD"
+_OLDER_MAGIC: Final = b"TOKASLED"
 _RECORD: Final = struct.Struct(">8sQQ32s")
+_OLDER_RECORD: Final = struct.Struct(">8sQ32s")
+"""Of files that did not count commits."""
 _SUM: Final = struct.Struct(">I4x")
 _SLOT: Final = _RECORD.size + _SUM.size
 
@@ -46,18 +50,15 @@ class Recorded:
 class HeadFile:
     """The open file; closed by `close`."""
 
-    def __init__(self, path: Path, commits: int) -> None:
-        """Open the file, or make it.
-
-        Args:
-            path: Of the file.
-            commits: How many it counts already.
+    def __init__(self, path: Path) -> None:
+        """Open the file and go on counting, or make it.
 
         Raises:
             OSError: It cannot be opened.
         """
+        recorded = read_head(path)
+        self._commits = 0 if recorded is None else recorded.commits
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        self._commits = commits
 
     def write(self, head: Head) -> None:
         """Record a head that is on disk.
@@ -102,14 +103,22 @@ def read_head(path: Path) -> Recorded | None:
     except FileNotFoundError:
         return None
     slots = [_slot(data[start : start + _SLOT]) for start in (0, _SLOT)]
-    return max((each for each in slots if each), key=lambda each: each.commits, default=None)
+    sound = [each for each in slots if each is not None]
+    return max(sound, key=lambda each: (each.commits, each.head.position), default=None)
 
 
 def _slot(data: bytes) -> Recorded | None:
     if len(data) != _SLOT:
         return None
-    record = data[: _RECORD.size]
-    magic, commits, position, digest = _RECORD.unpack(record)
-    if magic != _MAGIC or _SUM.pack(zlib.crc32(record)) != data[_RECORD.size :]:
-        return None
-    return Recorded(commits, Head(position, digest))
+    if _is_sound(data, _RECORD.size, (_MAGIC, _OLDER_MAGIC)):
+        _, commits, position, digest = _RECORD.unpack_from(data)
+        return Recorded(commits, Head(position, digest))
+    if _is_sound(data, _OLDER_RECORD.size, (_MAGIC,)):
+        _, position, digest = _OLDER_RECORD.unpack_from(data)
+        return Recorded(0, Head(position, digest))
+    return None
+
+
+def _is_sound(data: bytes, size: int, magics: tuple[bytes, ...]) -> bool:
+    record, checksum = data[:size], data[size : size + 4]
+    return record.startswith(magics) and zlib.crc32(record) == int.from_bytes(checksum, "big")
