@@ -28,6 +28,7 @@ from raft_core.simulation._shrink import difference
 
 PARTS = 8
 SEEDS = 2_000
+WITH_OPTIONS = 400
 
 
 def test_all_lists_exactly_the_public_names() -> None:
@@ -48,6 +49,28 @@ def test_no_seed_breaks_a_promise(part: int) -> None:
     assert {"crash", "configuration", "joint", "snapshot installed", "compaction"} <= set(
         coverage.events
     )
+
+
+def test_no_seed_breaks_a_promise_with_the_settings_that_are_off_by_default() -> None:
+    coverage = Coverage()
+    for seed in range(WITH_OPTIONS):
+        outcome = run_seed(seed, {"options": 1})
+        assert outcome.violation is None, f"seed {seed}: {outcome.violation}"
+        coverage.add(outcome.coverage)
+    seen = {(kind, role) for kind, role, _ in coverage.messages}
+    assert {(MessageType.QUIESCE, Role.FOLLOWER), (MessageType.SNAP_CHUNK, Role.FOLLOWER)} <= seen
+    assert (MessageType.SNAP_CHUNK_RESP, Role.LEADER) in seen
+
+
+def test_settings_that_are_off_by_default_do_not_change_what_is_drawn_beside_them() -> None:
+    for seed in range(50):
+        plain, drawn = Profile.draw(seed), Profile.draw(seed, {"options": 1})
+        options = {"options", "priorities", "quiesce_tick", "snapshot_chunk"}
+        if drawn.quiesce_tick:  # which does not go with these
+            options |= {"leases", "pre_vote", "check_quorum"}
+        same = {name: getattr(drawn, name) for name in attrs.asdict(plain).keys() - options}
+        changed = set() if not plain.leases else {"drift", "stops"}
+        assert all(getattr(plain, name) == same[name] for name in same.keys() - changed)
 
 
 def test_a_seed_gives_the_same_run_eight_times() -> None:

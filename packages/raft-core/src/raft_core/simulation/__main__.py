@@ -2,6 +2,7 @@
 
 run FIRST [LAST]            run seeds; those that break a promise are made smaller and told
 run SEED --set loss=0 ...   repeat one run, with some of its fields given
+run SEED --set options=1    draw the settings as well that are off by default
 run SEED --narrate          tell every step
 ablations                   take each safeguard out and see how soon runs notice
 """
@@ -102,7 +103,7 @@ def find(ablation: Ablation, bound: int = BOUND) -> Outcome | None:
     """Return the first run that notices that a safeguard is missing."""
     with ablation.removed():
         for seed in range(bound):
-            outcome = run_profile(Profile.draw(seed))
+            outcome = run_profile(Profile.draw(seed, ablation.given))
             if outcome.violation is not None:
                 return outcome
     return None

@@ -21,11 +21,13 @@ from raft_core import (
     _membership,
     _persistence,
     _progress,
+    _quiescence,
     _quorum,
     _raft,
     _read_index,
     _reads,
     _replication,
+    _snapshots,
     _tracker,
     _transfer,
     _unstable,
@@ -47,6 +49,8 @@ class Ablation:
     """What is missing without it, in a sentence."""
     replaced: tuple[tuple[object, str, object], ...] = attrs.field(repr=False)
     """Module or class, name in it, and what takes the place of what is there."""
+    given: Mapping[str, int] = attrs.field(factory=dict[str, int], repr=False)
+    """What the runs must be given to be of use, such as optional settings."""
 
     @property
     def found_at(self) -> int:
@@ -66,6 +70,7 @@ class Ablation:
                 setattr(owner, name, original)
 
 
+_OPTIONS: Final[Mapping[str, int]] = {"options": 1}
 _RAFT: Final = _raft.Raft
 _LOG: Final = _log.RaftLog
 _JOINT: Final = _quorum.JointConfig
@@ -255,6 +260,18 @@ ABLATIONS: Final[tuple[Ablation, ...]] = (
         "A snapshot holds the table and not the sessions.",
         ((_store.Store, "state", without.without_sessions),),
     ),
+    Ablation(
+        "rest-without-looking",
+        "A group goes to sleep while a member lacks something.",
+        ((_quiescence, "_is_at_rest", without.yes),),
+        _OPTIONS,
+    ),
+    Ablation(
+        "sleep-for-ever",
+        "Nothing wakes a node that sleeps.",
+        ((_quiescence, "disturb", without.sleep_on),),
+        _OPTIONS,
+    ),
 )
 #: Safeguards whose loss runs do not notice within the bound: what they have yet to learn.
 UNNOTICED: Final[tuple[Ablation, ...]] = (
@@ -292,6 +309,24 @@ UNNOTICED: Final[tuple[Ablation, ...]] = (
         "promise-lost-with-term",
         "A node that learns of a later term votes at once, whatever lease it has promised.",
         ((_RAFT, "reset", without.promise_with_term),),
+    ),
+    Ablation(
+        "pieces-of-two-snapshots",
+        "A follower puts pieces of two snapshots together.",
+        ((_snapshots.Incoming, "is_of", without.yes),),
+        _OPTIONS,
+    ),
+    Ablation(
+        "wake-alone",
+        "A leader that wakes does not wake the others.",
+        ((_quiescence, "_wake", without.wake_alone),),
+        _OPTIONS,
+    ),
+    Ablation(
+        "priority-for-ever",
+        "A node insists on its priority however long nobody leads.",
+        ((_election, "PRIORITY_PATIENCE", 2**32),),
+        _OPTIONS,
     ),
 )
 
@@ -333,4 +368,6 @@ FOUND_AT: Final[Mapping[str, int]] = {
     "lease-survives-transfer": 41,
     "done-twice": 0,
     "snapshot-without-sessions": 4,
+    "rest-without-looking": 0,
+    "sleep-for-ever": 232,
 }

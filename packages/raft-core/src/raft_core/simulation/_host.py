@@ -21,6 +21,7 @@ from raft_core._errors import (
 from raft_core._messages import APPEND_THREAD, APPLY_THREAD, Message, MessageType
 from raft_core._reads import ReadOnlyOption
 from raft_core._states import ConfState, HardState, Role, Snapshot
+from raft_core.simulation._dice import Dice
 from raft_core.simulation._disk import Compaction, Disk
 from raft_core.simulation._profile import TICK
 from raft_core.simulation._store import Store
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
 
 #: What a node may refuse without anything being wrong.
 _REFUSALS = (ProposalDroppedError, ReadDroppedError, ConfChangeError, UnknownPeerError)
+
+
+#: Above the streams of the seed that the run itself uses.
+_PRIORITIES = 16
 
 
 class PowerCut(Exception):
@@ -116,6 +121,9 @@ class Host:
             max_size_per_message=profile.message_size,
             max_committed_size_per_ready=profile.page_size,
             snapshot_timeout_tick=profile.snapshot_timeout,
+            priority=Dice(profile.seed, _PRIORITIES + self.id).below(profile.priorities + 1),
+            quiesce_tick=profile.quiesce_tick,
+            max_snapshot_chunk=profile.snapshot_chunk,
         )
         self.node = WatchedNode(config, medium)
         self.up = True

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 TICK: Final = 50
 #: No group has more hosts than this.
 MAX_HOSTS: Final = 7
+#: The stream of the seed that optional settings are drawn from.
+_OPTIONS: Final = 6
 
 
 @attrs.frozen(kw_only=True)
@@ -82,6 +84,14 @@ class Profile:
     transfers: int
     snapshots: int
     campaigns: int
+    options: int = 0
+    """Settings that are off by default, which follow, are drawn as well. They come from a stream of
+    their own, so that a seed without them stays the run that it was."""
+    priorities: int = 0
+    """The highest priority that a node may have."""
+    quiesce_tick: int = 0
+    snapshot_chunk: int = 0
+    """Data of a snapshot in one message."""
 
     @classmethod
     def draw(cls, seed: int, given: Mapping[str, int] | None = None) -> Profile:
@@ -96,7 +106,10 @@ class Profile:
         for name in given:
             if name not in names:
                 raise ConfigError(f"a run has no {name}; it has {', '.join(sorted(names))}")
-        profile = cls(seed=seed, **{**_draw(Dice(seed)), **given})
+        fields = _draw(Dice(seed))
+        if given.get("options"):
+            fields |= _draw_options(Dice(seed, _OPTIONS))
+        profile = cls(seed=seed, **_together({**fields, **given}))
         if profile.leases:
             # A lease needs clocks that run, at about the same rate.
             profile = attrs.evolve(profile, drift=min(profile.drift, 1), stops=0, check_quorum=1)
@@ -109,6 +122,10 @@ class Profile:
             raise ConfigError(f"a run has 1 to {MAX_HOSTS} hosts, at least one of them a voter")
         if min(self.delay, self.unrest, self.keys, self.inflight, self.page_size) < 1:
             raise ConfigError("delay, unrest, keys, inflight and page_size must be positive")
+        if self.quiesce_tick and (self.leases or not (self.pre_vote and self.check_quorum)):
+            raise ConfigError(
+                "a run with quiesce_tick has pre_vote and check_quorum, and no leases"
+            )
 
     @property
     def hosts(self) -> range:
@@ -122,6 +139,7 @@ LEAST: Final[Mapping[str, int]] = {
     **dict.fromkeys(("asynchronous", "durable_application", "loss", "copies", "drift", "lazy"), 0),
     **dict.fromkeys(("disk_delay", "disk_failures", "partitions", "crashes", "stops"), 0),
     **dict.fromkeys(("slow_disks", "bursts", "changes", "transfers", "snapshots", "campaigns"), 0),
+    **dict.fromkeys(("priorities", "quiesce_tick", "snapshot_chunk"), 0),
     **dict.fromkeys(("clients", "keys", "delay"), 1),
 }
 
@@ -167,3 +185,18 @@ def _draw(dice: Dice) -> dict[str, int]:
         "snapshots": dice.pick((0, 1, 3, 6)),
         "campaigns": dice.pick((0, 1, 3, 6)),
     }
+
+
+def _draw_options(dice: Dice) -> dict[str, int]:
+    return {
+        "priorities": dice.pick((0, 1, 3)),
+        "quiesce_tick": dice.pick((0, 2, 6)),
+        "snapshot_chunk": dice.pick((0, 3, 20)),
+    }
+
+
+def _together(fields: dict[str, int]) -> dict[str, int]:
+    """Put settings in order that do not go with quiescence; it may be the rarer one."""
+    if fields.get("quiesce_tick"):
+        return {**fields, "leases": 0, "pre_vote": 1, "check_quorum": 1}
+    return fields

@@ -10,6 +10,7 @@ from raft_core import (
     _membership,
     _persistence,
     _progress,
+    _quiescence,
     _quorum,
     _raft,
     _reads,
@@ -300,6 +301,18 @@ def promise_with_term(raft: Raft, term: int) -> None:
     if term != raft.term:
         raft.lease_embargo = 0
     _raft_reset(raft, term)
+
+
+# Sleep
+
+
+def sleep_on(raft: Raft, message: Message) -> None:
+    raft.take(message)
+
+
+def wake_alone(raft: Raft) -> None:
+    raft.quiescent = False
+    raft.idleness = _quiescence.Idleness()
 
 
 # The application
