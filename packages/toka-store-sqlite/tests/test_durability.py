@@ -11,11 +11,11 @@ from random import Random
 
 import pytest
 
-from toka.store.core import Damaged, Head, Snapshot, StoreError, StoreFailed
+from toka.store.core import Damaged, Snapshot, StoreError, StoreFailed
 from toka.store.core.testing import EventSource
 from toka.store.sqlite import SqliteStore
 from toka.store.sqlite._files import Files
-from toka.store.sqlite._headfile import HeadFile, read_head
+from toka.store.sqlite._reader import Reader
 from toka.types import EventId
 
 pytestmark = pytest.mark.anyio
@@ -365,22 +365,7 @@ async def test_a_full_disk_fails_the_append_and_all_that_follow(tmp_path):
         assert (await store.verify()).ok
 
 
-def forbid_growth(connection: sqlite3.Connection, _head: Head) -> None:
+def forbid_growth(reader: Reader) -> None:
     """Let SQLite find the disk full: the error, and the way back, are those of a full disk."""
-    (pages,) = connection.execute("PRAGMA page_count").fetchone()
-    connection.execute(f"PRAGMA max_page_count = {pages}")
-
-
-def test_the_head_file_survives_a_torn_record(tmp_path):
-    path = tmp_path / "run.db.head"
-    file = HeadFile(path)
-    for position in range(1, 4):
-        file.write(Head(position, bytes([position]) * 32))
-    file.close()
-    assert read_head(path) == Head(3, b"\x03" * 32)
-    data = bytearray(path.read_bytes())
-    data[10] ^= 1
-    path.write_bytes(data)
-    assert read_head(path) == Head(2, b"\x02" * 32)
-    path.write_bytes(data[:70])
-    assert read_head(path) is None
+    (pages,) = reader.connection.execute("PRAGMA page_count").fetchone()
+    reader.connection.execute(f"PRAGMA max_page_count = {pages}")

@@ -25,10 +25,10 @@ from toka.store.core import (
     payload_digest,
     snapshot_checksum,
 )
+from toka.store.core.backend import HeadFile
 from toka.store.core.testing import EventSource
 from toka.store.sqlite import SqliteStore
 from toka.store.sqlite._files import Files
-from toka.store.sqlite._headfile import HeadFile
 
 pytestmark = pytest.mark.anyio
 

@@ -24,8 +24,9 @@ from toka.store.core import (
     StoreMissing,
     open_store,
 )
+from toka.store.core.backend import _pending
 from toka.store.core.testing import EventSource
-from toka.store.sqlite import SqliteStore, _writings
+from toka.store.sqlite import SqliteStore
 from toka.store.sqlite._files import Files, connect
 from toka.store.sqlite._schema import FORMAT, create_schema
 
@@ -176,8 +177,8 @@ async def test_an_address_that_makes_no_sense_is_refused(location):
 async def test_the_mode_of_durability_is_set_explicitly(tmp_path, mode, number):
     seen: list[int] = []
 
-    def look(connection, _head) -> None:
-        seen.append(connection.execute("PRAGMA synchronous").fetchone()[0])
+    def look(reader) -> None:
+        seen.append(reader.connection.execute("PRAGMA synchronous").fetchone()[0])
 
     async with await open_store(f"sqlite:{tmp_path}/run.db?synchronous={mode}") as store:
         assert isinstance(store, SqliteStore)
@@ -266,8 +267,8 @@ async def test_a_cancelled_append_can_be_repeated(tmp_path):
 
 
 async def test_too_much_that_waits_is_refused_and_not_enqueued(tmp_path, monkeypatch):
-    monkeypatch.setattr(_writings, "MAX_WAITING", 3)
-    monkeypatch.setattr(_writings, "MAX_WAITING_BYTES", 1_000)
+    monkeypatch.setattr(_pending, "MAX_WAITING", 3)
+    monkeypatch.setattr(_pending, "MAX_WAITING_BYTES", 1_000)
     source = EventSource()
     async with await SqliteStore.open(str(tmp_path / "run.db")) as store:
         outcomes = await asyncio.gather(

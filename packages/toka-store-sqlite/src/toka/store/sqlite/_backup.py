@@ -11,8 +11,8 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 from toka.store.core import OpenRefused
-from toka.store.sqlite._files import Files, connect, inspect, sync_directory
-from toka.store.sqlite._headfile import HeadFile
+from toka.store.core.backend import HeadFile, sync_directory
+from toka.store.sqlite._files import Files, connect, inspect
 
 if TYPE_CHECKING:
     import sqlite3

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from toka.store.core import Head
-from toka.store.sqlite._reader import Reader
 
 if TYPE_CHECKING:
-    import sqlite3
+    from toka.store.sqlite._reader import Reader
 
 _STEP: Final = 1_000
 """Events of one transaction, of which appends wait for some hundredths of a second."""
@@ -31,30 +30,28 @@ class Dropped:
     size: int
 
 
-def covered(location: str, snapshot: str, connection: sqlite3.Connection, _: Head) -> int:
+def covered(snapshot: str, reader: Reader) -> int:
     """Return the position up to which payloads may go; the action of a `Job`.
 
     Raises:
         UnknownSnapshot: None of this name is kept.
         Damaged: None that is kept is what was saved.
     """
-    return Reader(connection, location).covered(snapshot)
+    return reader.covered(snapshot)
 
 
-def drop_payloads(location: str, target: int, connection: sqlite3.Connection, _: Head) -> Dropped:
+def drop_payloads(target: int, reader: Reader) -> Dropped:
     """Drop the next payloads; the action of a `Job`.
 
     Args:
-        location: Of the store.
         target: The position at which to end.
-        connection: In a transaction.
+        reader: Of a connection that is in a transaction.
 
     Raises:
         Damaged: An event is not what was written; nothing was dropped.
         sqlite3.Error: Input or output failed.
     """
-    reader = Reader(connection, location)
-    end = reader.compacted()
+    connection, end = reader.connection, reader.compacted()
     size, changes = 0, list[tuple[bytes, int]]()
     for event in reader.chain(end.position, min(_STEP, max(0, target - end.position))):
         if event.payload:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import attrs
 import msgspec
 
 from toka.store.core import (
@@ -28,11 +27,10 @@ from toka.store.core import (
 from toka.store.sqlite._schema import SPAN, SUM_UP
 
 if TYPE_CHECKING:
-    import asyncio
     import sqlite3
-    from collections.abc import Mapping, Sequence
 
-    from toka.store.core import Absent, Expected, NewEvent, Receipt
+    from toka.store.core import Absent, NewEvent, Receipt
+    from toka.store.core.backend import Append
     from toka.store.sqlite._reader import Reader
     from toka.store.sqlite._rows import Row
 
@@ -52,20 +50,6 @@ _INSERT_PAYLOAD: Final = (
 )
 
 _encode: Final = msgspec.msgpack.Encoder().encode
-
-
-@attrs.define(eq=False)
-class Append:
-    """One call of `append` on its way to the disk."""
-
-    events: Sequence[NewEvent]
-    ids: list[bytes]
-    streams: Mapping[str, Expected]
-    head: int | None
-    absent: Sequence[Absent]
-    size: int
-    """Bytes of payload."""
-    future: asyncio.Future[Receipt]
 
 
 class _Numbers(dict[str, int]):

@@ -60,6 +60,11 @@ def failure(
     )
 
 
+def translate(location: str, doing: str, error: Exception) -> StoreError | None:
+    """Return what `failure` makes of an error; None for one that is no trouble of SQLite's."""
+    return failure(location, doing, error) if isinstance(error, TROUBLE) else None
+
+
 def holder(database: Path) -> int | None:
     """Return another process that has locked a database, where the system tells (Linux does).
 

@@ -3,7 +3,7 @@
 ========== =======================================================================
 `X`        the database
 `X-wal`    SQLite's write-ahead log; with `X-shm` beside it while the store is open
-`X.head`   where the log ends, as last acknowledged (`_headfile`)
+`X.head`   where the log ends, as last acknowledged (`HeadFile`)
 `X.lock`   who writes (`_lock`)
 ========== =======================================================================
 
@@ -14,7 +14,6 @@ has its digest there; that the last events hash to their digests. `verify` does 
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Final
@@ -23,7 +22,7 @@ from urllib.parse import quote
 import attrs
 
 from toka.store.core import EMPTY, Damaged, ForeignFile, Head, NewerFormat, OpenRefused
-from toka.store.sqlite._headfile import HeadFile, read_head
+from toka.store.core.backend import HeadFile, read_head, sync_directory
 from toka.store.sqlite._migration import migrate
 from toka.store.sqlite._reader import Reader
 from toka.store.sqlite._schema import (
@@ -160,19 +159,6 @@ def create(files: Files) -> None:
     sync_directory(files.database.parent)
 
 
-def sync_directory(directory: Path) -> None:
-    """Wait until the names in a directory are on disk.
-
-    Raises:
-        OSError: The directory cannot be synchronised.
-    """
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def connect(path: Path) -> sqlite3.Connection:
     """Open a connection that may write; its transactions are begun and ended by hand."""
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
@@ -294,10 +280,8 @@ def recorded_head(files: Files) -> Head | None:
     Raises:
         OSError: The file cannot be read.
     """
-    try:
-        return read_head(files.head)
-    except FileNotFoundError:
-        return None
+    recorded = read_head(files.head)
+    return None if recorded is None else recorded.head
 
 
 def check_recorded(reader: Reader, location: str, head: Head, recorded: Head | None) -> None:

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from toka.store.core import StoreMissing
+from toka.store.core.backend import HeadFile, WriterLock
 from toka.store.sqlite._files import (
     connect,
     create,
@@ -13,8 +14,6 @@ from toka.store.sqlite._files import (
     inspect,
     migrate_file,
 )
-from toka.store.sqlite._headfile import HeadFile
-from toka.store.sqlite._lock import WriterLock
 from toka.store.sqlite._writer import Writer
 
 if TYPE_CHECKING:
@@ -22,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from toka.store.core.backend import Progress
     from toka.store.sqlite._files import Files
-    from toka.store.sqlite._writer import Progress
 
 Synchronous: TypeAlias = Literal["full", "normal"]
 """`full`: an acknowledged append survives a power cut. `normal`: it survives the process."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from toka.store.core import (
     EMPTY,
+    EVERYTHING,
     ORIGIN,
     Damaged,
     Event,
@@ -31,13 +32,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PAGE_BYTES: Final = 4 * 1024 * 1024
-"""Payload after which a page that may be short ends, so that memory stays flat."""
+_PAGE_BYTES: Final = 4 * 1024 * 1024
+"""Payload after which the next rows are asked for anew, so that memory stays flat."""
 
 _HIGHEST: Final = 2**63 - 1
-
-NO_BUDGET: Final = _HIGHEST
-"""Of bytes: a page has all that was asked for."""
 
 # The record says what it must only where the event it names is the one that is there.
 _COMPACTED: Final = (
@@ -88,7 +86,16 @@ class Reader:
         ).fetchone()
         return None if row is None else row[0]
 
-    def page(self, after: int, limit: int, budget: int = NO_BUDGET) -> list[Event]:
+    def page(
+        self, after: int, limit: int, where: Query, *, backward: bool, budget: int
+    ) -> list[Event]:
+        """Return the events beyond a position that a query selects."""
+        if not backward and where == EVERYTHING:
+            return self.following(after, limit, budget)
+        found = Selection(self.connection, where).positions(after, limit, backward=backward)
+        return list(_within((self.at(position) for position in found), budget))
+
+    def following(self, after: int, limit: int, budget: int) -> list[Event]:
         """Return the events after a position.
 
         Args:
@@ -121,7 +128,7 @@ class Reader:
             Damaged: One is missing or not what was written.
         """
         while limit > 0:
-            page = self.page(after, limit, PAGE_BYTES)
+            page = self.following(after, limit, _PAGE_BYTES)
             if not page:
                 return
             yield from page
@@ -131,13 +138,6 @@ class Reader:
     def rows(self, after: int, limit: int) -> list[Row]:
         """Return rows after a position as they stand, for `verify`."""
         return self.connection.execute(_CHAIN, (after, limit)).fetchall()
-
-    def selected(
-        self, query: Query, after: int, limit: int, *, backward: bool, budget: int
-    ) -> list[Event]:
-        """Return the events of a query beyond a position."""
-        found = Selection(self.connection, query).positions(after, limit, backward=backward)
-        return list(_within((self.at(position) for position in found), budget))
 
     def first(self, query: Query, after: int) -> int | None:
         """Return the position of the first event of a query after a position, or None."""
