@@ -6,6 +6,7 @@ import pytest
 from toka.auth import (
     EXCHANGE_GRANT,
     JWT_TYPE,
+    Answer,
     ApiKeyValidator,
     AuthenticationError,
     Authenticator,
@@ -195,14 +196,54 @@ async def test_a_delegator_takes_back_what_he_handed_on(endpoints, token, claims
 
 async def test_a_delegatee_cannot_take_back_what_is_not_his(endpoints, token):
     child = endpoints.authenticator.authenticate(narrow(token, "bob"))
-    assert (await endpoints.revoke({"token": token}, child)).status == 403
-    assert (await endpoints.revoke({"token": token}, NOBODY)).status == 403
-    assert endpoints.introspect({"token": token}, CALLER).body["active"] is True
+    for caller in (child, NOBODY):
+        await endpoints.revoke({"token": token}, caller)
+        assert endpoints.introspect({"token": token}, CALLER).body["active"] is True
     assert (await endpoints.revoke({"token": token}, CALLER)).status == 200
+    assert endpoints.introspect({"token": token}, CALLER).body == {"active": False}
 
 
-async def test_what_is_no_token_is_gone_already(endpoints):
-    assert (await endpoints.revoke({"token": "x"}, NOBODY)).status == 200
+@pytest.fixture
+def unusable(key, clock, claims, signer, identity):
+    """What tells a caller nothing: malformed, forged, expired, of an outside issuer."""
+    issuer = JwtHs256Issuer(key, clock)
+    expired = issuer.issue(attrs.evolve(claims, expires_at=NOW + 1, token_id="old"))  # noqa: S106
+    clock.advance(1)
+    token = issuer.issue(claims)
+    return ["x", "", "é", token[:-4] + "AAAA", expired, "x" * 10_000, signer.sign(identity)]
+
+
+async def test_attack_4_5_02_what_cannot_be_used_is_answered_in_one_way(endpoints, unusable):
+    for presented in unusable:
+        assert await endpoints.revoke({"token": presented}, NOBODY) == Answer(200, {})
+        assert endpoints.introspect({"token": presented}, CALLER) == Answer(200, {"active": False})
+
+
+async def test_attack_4_5_03_anothers_token_stays_and_is_answered_as_no_token(
+    endpoints, token, unusable
+):
+    elsewhere = attrs.evolve(CALLER, vault="elsewhere")
+    for caller in (NOBODY, elsewhere, attrs.evolve(elsewhere, token_id="t1")):  # noqa: S106
+        for presented in (token, narrow(token, "bob"), unusable[0]):
+            assert await endpoints.revoke({"token": presented}, caller) == Answer(200, {})
+    assert endpoints.introspect({"token": token}, CALLER).body["active"] is True
+    for presented in (token, unusable[0]):
+        assert endpoints.introspect({"token": presented}, NOBODY).status == 403
+        assert endpoints.introspect({"token": presented}, elsewhere).body == {"active": False}
+
+
+async def test_the_audit_learns_what_the_caller_does_not(endpoints, key, clock, token):
+    told = []
+    validator = DelegatedValidator(JwtHs256Validator([key], clock))
+    authenticator = Authenticator([validator], clock, audit=told.append)
+    endpoints = attrs.evolve(endpoints, authenticator=authenticator)
+    await endpoints.revoke({"token": token}, NOBODY)
+    endpoints.introspect({"token": token}, attrs.evolve(CALLER, vault="elsewhere"))
+    assert [refused.denials[0].code for refused in told] == ["auth.not_the_callers"] * 2
+    assert token not in repr(told)
+
+
+async def test_no_token_at_all_is_a_fault(endpoints):
     assert (await endpoints.revoke({}, NOBODY)).status == 400
 
 

@@ -113,6 +113,28 @@ async def test_a_stranger_is_asked_who_he_is(server, session, token, path, heade
     assert headers.getall("WWW-Authenticate") == ["Bearer", "DPoP"]
 
 
+async def test_two_credentials_are_none(server, session, token, admin):
+    twice = [("Authorization", admin["Authorization"])] * 2
+    status, body, _ = await post(session, f"{server}/introspect", {"token": token}, twice)
+    assert (status, body["error"]) == (401, "invalid_client")
+
+
+async def test_attack_4_5_03_over_http_anothers_token_looks_like_none(
+    server, session, endpoints, key, clock, claims, token
+):
+    eve = attrs.evolve(claims, subject="eve", token_id="eve")  # noqa: S106
+    header = {"Authorization": "Bearer " + JwtHs256Issuer(key, clock).issue(eve)}
+    answers = []
+    for presented in (token, "x", token[:-4] + "AAAA"):
+        async with session.post(
+            f"{server}/revoke", data={"token": presented}, headers=header
+        ) as response:
+            shown = {name: text for name, text in response.headers.items() if name != "Date"}
+            answers.append((response.status, shown, await response.read()))
+    assert answers == [answers[0]] * 3
+    assert endpoints.authenticator.authenticate(token)
+
+
 async def test_a_member_that_comes_twice_is_no_member(server, session, token, admin):
     form = [("token", token), ("token", "x")]
     status, body, _ = await post(session, f"{server}/introspect", form, admin)

@@ -185,6 +185,15 @@ class Authenticator:
         """Forget all verified tokens, for example because a key is no longer trusted."""
         self._verified.clear()
 
+    def note_refusal(self, credential: str, denial: Denial) -> None:
+        """Tell the audit of a refusal that somebody else decided about a credential that is good.
+
+        Args:
+            credential: What was presented, after it was identified.
+            denial: Why it was of no use.
+        """
+        self._audit(RefusedCredential(_fingerprint_of(credential), (denial,)))
+
     def _verify(self, credential: str, digest: bytes, keys: Hashable) -> Claims:
         epoch = self._revoked.epoch
         denials: list[Denial] = []

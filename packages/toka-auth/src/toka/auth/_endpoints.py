@@ -16,6 +16,7 @@ from toka.auth._errors import AuthenticationError, TakeBackError
 from toka.capability.core import (
     MAX_NAME_BYTES,
     Claims,
+    Denial,
     Permission,
     PermissionSyntaxError,
     SteadyTime,
@@ -34,14 +35,20 @@ if TYPE_CHECKING:
 EXCHANGE_GRANT: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
 JWT_TYPE: Final = "urn:ietf:params:oauth:token-type:jwt"
 INTROSPECT: Final = "auth:introspect:token"
-"""The permission that lets a caller ask about any token."""
+"""The permission that lets a caller ask about any token of its vault."""
 REVOKE: Final = "auth:revoke:token"
-"""The permission that lets a caller take any token back."""
+"""The permission that lets a caller take any token of its vault back."""
 EXCHANGED_SECONDS: Final = 900
 
 _TYPE: Final = "urn:ietf:params:oauth:token-type:"
 _SUBJECT_TYPES: Final = frozenset({JWT_TYPE, f"{_TYPE}id_token", f"{_TYPE}access_token"})
 _RESULT_TYPES: Final = frozenset({JWT_TYPE, f"{_TYPE}access_token"})
+_NOT_THE_CALLERS: Final = Denial(
+    code="auth.not_the_callers", rule="a caller may not take this token back"
+)
+_OF_ANOTHER_VAULT: Final = Denial(
+    code="auth.not_the_callers", rule="a caller of another vault asked about this token"
+)
 _NO_STORE: Final = (("Cache-Control", "no-store"), ("Pragma", "no-cache"))
 
 
@@ -124,7 +131,11 @@ class Endpoints:
         )
 
     def introspect(self, form: Mapping[str, str], caller: Claims) -> Answer:
-        """Say whether a token is active, and what it says (RFC 7662, section 2.2)."""
+        """Say whether a token is active, and what it says (RFC 7662, section 2.2).
+
+        A token of another vault is none of the caller's business, so the answer is that it is not
+        active, as it is for whatever is no token.
+        """
         if caller.granted.covers(INTROSPECT) is None:
             return _forbidden()
         if "token" not in form:
@@ -133,13 +144,18 @@ class Endpoints:
             claims = self.authenticator.identify(form["token"])
         except AuthenticationError:
             return Answer(200, {"active": False})
+        if claims.vault != caller.vault:
+            self.authenticator.note_refusal(form["token"], _OF_ANOTHER_VAULT)
+            return Answer(200, {"active": False})
         return Answer(200, _described(claims))
 
     async def revoke(self, form: Mapping[str, str], caller: Claims) -> Answer:
         """Take a token back (RFC 7009). One that is not valid is no fault: it is gone already.
 
         Who holds a token may take it back, and whatever was narrowed from it; others need a
-        permission.
+        permission, which counts in their own vault. A token that is not the caller's to take back
+        stays, and the answer is the one for a token that is not valid: to refuse would tell the
+        caller that it is. The audit learns of it.
         """
         if self.revocations is None:
             return _fault("unsupported_token_type", "Tokens cannot be taken back here.", 503)
@@ -149,9 +165,9 @@ class Endpoints:
             claims = self.authenticator.identify(form["token"])
         except AuthenticationError:
             return Answer(200, {})
-        own = any(hop.token_id == caller.token_id for hop in claims.accounts)
-        if not own and caller.granted.covers(REVOKE) is None:
-            return _forbidden()
+        if not _may_take_back(claims, caller):
+            self.authenticator.note_refusal(form["token"], _NOT_THE_CALLERS)
+            return Answer(200, {})
         try:
             await self.revocations.take_back(claims)
         except TakeBackError:
@@ -180,6 +196,13 @@ def _exchange_fault(form: Mapping[str, str]) -> Answer | None:
     if "resource" in form or not _is_name(form.get("audience", "x")):
         return _fault("invalid_target", "One audience by name, and no resource.")
     return None
+
+
+def _may_take_back(claims: Claims, caller: Claims) -> bool:
+    if claims.vault != caller.vault:
+        return False
+    own = any(hop.token_id == caller.token_id for hop in claims.accounts)
+    return own or caller.granted.covers(REVOKE) is not None
 
 
 def _is_plain(claims: Claims) -> bool:

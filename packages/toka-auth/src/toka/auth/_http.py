@@ -95,8 +95,10 @@ def _nonce_giver(
 
 
 def credential_of(request: web.Request, *, base_url: str | None = None) -> tuple[str, Proof | None]:
-    """Return the credential of a request and its proof; an empty credential where there is none."""
-    scheme, _, credential = request.headers.get("Authorization", "").partition(" ")
+    """Return the credential of a request and its proof; empty where there is none, or two."""
+    presented = request.headers.getall("Authorization", [])
+    # Of two, a proxy may have looked at the other one.
+    scheme, _, credential = (presented[0] if len(presented) == 1 else "").partition(" ")
     if scheme.lower() not in ("bearer", "dpop"):
         return "", None
     proofs = request.headers.getall("DPoP", [])
