@@ -28,27 +28,11 @@ from toka.store.core import (
 from toka.store.postgres._schema import escape
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Mapping, Sequence
-
-    from toka.store.core import Absent, Event, Expected, NewEvent
+    from toka.store.core import Absent, Event, NewEvent
+    from toka.store.core.backend import Append
     from toka.store.postgres._connection import Row
 
 _encode: Final = msgspec.msgpack.Encoder().encode
-
-
-@attrs.define(eq=False)
-class Append:
-    """One call of `append` on its way to the server."""
-
-    events: Sequence[NewEvent]
-    ids: list[bytes]
-    streams: Mapping[str, Expected]
-    head: int | None
-    absent: Sequence[Absent]
-    size: int
-    """Bytes of payload."""
-    future: asyncio.Future[Receipt]
 
 
 @attrs.frozen

@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from toka.store.postgres._connection import Connection, Row
     from toka.types import EventId
 
-PAGE_BYTES: Final = 16 * 1024 * 1024
-"""Payload of one page of an iteration."""
-
 _UNBOUNDED: Final = HIGHEST
 
 # Rows of a page while the payloads before them fit; the numbers of the values are filled in.

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import os
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
 from toka.store.core import (
     EVERYTHING,
@@ -24,14 +23,15 @@ from toka.store.core import (
     pack_id,
     snapshot_checksum,
 )
+from toka.store.core.backend import NO_EXPECTATIONS, PagedStore
 from toka.store.postgres._address import Address, parse
 from toka.store.postgres._compaction import covered, drop_payloads
 from toka.store.postgres._connection import PASSING, TROUBLE, Pool, connect, end, failure, pool
 from toka.store.postgres._listener import Listener
-from toka.store.postgres._reader import PAGE_BYTES, Reader
+from toka.store.postgres._reader import Reader
 from toka.store.postgres._schema import KEY, escape, prepare
 from toka.store.postgres._verification import Verification
-from toka.store.postgres._writer import Writer
+from toka.store.postgres._writer import Locked, Writer
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -42,8 +42,6 @@ if TYPE_CHECKING:
         Sequence,
     )
     from pathlib import Path
-    from types import TracebackType
-    from typing import Self
 
     from toka.store.core import (
         Absent,
@@ -54,7 +52,6 @@ if TYPE_CHECKING:
         Receipt,
         VerifyReport,
     )
-    from toka.store.postgres._connection import Connection
     from toka.types import EventId
 
 T = TypeVar("T")
@@ -65,33 +62,31 @@ PATIENCE: Final = 30.0
 READERS: Final = 8
 """The most connections that read at once."""
 
-_PAGE: Final = 512
 _SNAPSHOTS_KEPT: Final = 2
 _FIRST_PAUSE: Final = 0.02
 _LONGEST_PAUSE: Final = 1.0
 _LONGEST_WAIT: Final = 5.0
 """Seconds after which a subscriber looks although nothing was announced."""
 
-_NOTHING: Final[Mapping[str, Expected]] = {}
 
-
-class PostgresStore:
+class PostgresStore(PagedStore):
     """An `EventStore` in a schema of PostgreSQL; opened with `PostgresStore.open`, on asyncio.
 
     Any number of processes may write to one store: each append locks the head.
     """
 
+    page_bytes: ClassVar[int] = 16 * 1024 * 1024
+
     def __init__(
         self, address: Address, readers: Pool, writer: Writer | None, patience: float
     ) -> None:
         """Prepare a store; `open` is what callers want."""
+        super().__init__()
         self._address = address
         self._readers = readers
         self._writer = writer
         self._patience = patience
         self._listener = Listener(address)
-        self._pid = os.getpid()
-        self._closed = False
 
     @classmethod
     async def open(
@@ -146,7 +141,7 @@ class PostgresStore:
         self,
         events: Sequence[NewEvent],
         *,
-        streams: Mapping[str, Expected] = _NOTHING,
+        streams: Mapping[str, Expected] = NO_EXPECTATIONS,
         head: int | None = None,
         absent: Sequence[Absent] = (),
     ) -> Receipt:
@@ -168,7 +163,7 @@ class PostgresStore:
         events = size = 0
         while True:
             step = await writer.do(
-                lambda connection, _: drop_payloads(connection, self.location, target)
+                lambda locked: drop_payloads(locked.connection, self.location, target)
             )
             events += step.events
             size += step.size
@@ -190,79 +185,21 @@ class PostgresStore:
 
     # ---- reading
 
-    async def read(
-        self,
-        after: int = 0,
-        *,
-        limit: int | None = None,
-        where: Query = EVERYTHING,
-        backward: bool = False,
-    ) -> AsyncGenerator[Event, None]:
-        while limit is None or limit > 0:
-            size = _PAGE if limit is None else min(limit, _PAGE)
-            page = await self._page(after, size, where, backward=backward, budget=PAGE_BYTES)
-            for event in page:
-                yield event
-            if not page:
-                return
-            after = page[-1].position
-            limit = None if limit is None else limit - len(page)
-            if backward and after == 1:
-                return
-
-    async def read_page(
-        self,
-        after: int,
-        limit: int,
-        *,
-        where: Query = EVERYTHING,
-        backward: bool = False,
-    ) -> list[Event]:
-        return await self._page(after, limit, where, backward=backward)
-
     async def _page(
-        self,
-        after: int,
-        limit: int,
-        where: Query = EVERYTHING,
-        *,
-        backward: bool = False,
-        budget: int = 2**62,
+        self, after: int, limit: int, where: Query, *, backward: bool, budget: int
     ) -> list[Event]:
-        self._check_open()
-        if limit <= 0 or (backward and after == 1):
-            return []
         if not backward and where == EVERYTHING:
             return await self._ask(lambda reader: reader.page(after, limit, budget))
         return await self._ask(
             lambda reader: reader.selected(where, after, limit, backward=backward, budget=budget)
         )
 
-    async def read_stream(
-        self,
-        stream: str,
-        *,
-        after_version: int = 0,
-        limit: int | None = None,
-        backward: bool = False,
-    ) -> AsyncGenerator[Event, None]:
-        while limit is None or limit > 0:
-            size = _PAGE if limit is None else min(limit, _PAGE)
-            ask = functools.partial(
-                Reader.stream,
-                stream=stream,
-                after=after_version,
-                limit=size,
-                backward=backward,
-                budget=PAGE_BYTES,
-            )
-            page = await self._ask(ask)
-            for event in page:
-                yield event
-            if not page or (backward and page[-1].version == 1):
-                return
-            after_version = page[-1].version
-            limit = None if limit is None else limit - len(page)
+    async def _stream_page(
+        self, stream: str, after: int, limit: int, *, backward: bool, budget: int
+    ) -> list[Event]:
+        return await self._ask(
+            lambda reader: reader.stream(stream, after, limit, backward=backward, budget=budget)
+        )
 
     async def get(self, event_id: EventId) -> Event | None:
         identifier = pack_id(event_id)
@@ -287,7 +224,9 @@ class PostgresStore:
         while not self._closed:
             news = self._listener.promise()
             try:
-                page = await self._page(after, _PAGE, budget=PAGE_BYTES)
+                page = await self._page(
+                    after, self.page_events, EVERYTHING, backward=False, budget=self.page_bytes
+                )
             except StoreClosed:
                 return
             for event in page:
@@ -341,14 +280,14 @@ class PostgresStore:
 
     async def stats(self) -> StoreStats:
         head, size, shared, compacted = await self._ask(_figures)
-        writer = self._writer
+        pending = None if self._writer is None else self._writer.pending
         return StoreStats(
             self.location,
             head.position,
             size,
-            0 if writer is None else writer.appended,
-            0 if writer is None else writer.commits,
-            0 if writer is None else writer.waiting,
+            0 if pending is None else pending.appended,
+            0 if pending is None else pending.commits,
+            0 if pending is None else pending.waiting,
             shared_payloads=shared,
             compacted=compacted,
         )
@@ -366,32 +305,11 @@ class PostgresStore:
         except TROUBLE:
             self._readers.terminate()
 
-    async def __aenter__(self) -> Self:
-        return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise StoreClosed(self.location)
-        if os.getpid() != self._pid:
-            raise StoreFailed(
-                f"{self.location} was opened in process {self._pid} and cannot be used in a child.",
-                code="store.forked",
-                hint="Open the store anew in the child.",
-            )
-
-
-async def _save_snapshot(snapshot: Snapshot, connection: Connection, head: Head) -> None:
+async def _save_snapshot(snapshot: Snapshot, locked: Locked) -> None:
     """Keep a snapshot and drop the oldest of its name."""
-    check_snapshot(snapshot, head.position)
-    name = escape(snapshot.name)
+    check_snapshot(snapshot, locked.head.position)
+    connection, name = locked.connection, escape(snapshot.name)
     await connection.execute(
         "INSERT INTO snapshot (name, position, digest, checksum, data) VALUES ($1, $2, $3, $4, $5)"
         f" ON CONFLICT (left(name, {KEY}), md5(name), position) DO UPDATE"

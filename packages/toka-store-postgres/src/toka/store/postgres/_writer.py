@@ -15,39 +15,26 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 import attrs
 
-from toka.store.core import (
-    AppendRefused,
-    InvalidEvent,
-    Receipt,
-    StoreBusy,
-    StoreClosed,
-    StoreError,
-    check_event,
-    pack_id,
-)
+from toka.store.core import AppendRefused, StoreClosed, StoreError, pack_id
+from toka.store.core.backend import Append, Job, Pending, Progress
 from toka.store.postgres._connection import PASSING, TROUBLE, connect, end, failure
-from toka.store.postgres._draft import Append, Draft, Known
+from toka.store.postgres._draft import Draft, Known
 from toka.store.postgres._reader import Reader
 from toka.store.postgres._rows import STORED
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from toka.store.core import Absent, Event, Expected, Head, NewEvent
+    from toka.store.core import Absent, Event, Expected, Head, NewEvent, Receipt
+    from toka.store.core.backend import Item, Outcome
     from toka.store.postgres._address import Address
     from toka.store.postgres._connection import Connection
 
 T = TypeVar("T")
-
-MAX_WAITING_BYTES: Final = 256 * 1024 * 1024
-"""Payload that may wait to be written; an append alone may be larger."""
-
-MAX_WAITING: Final = 100_000
-"""Appends that may wait to be written."""
 
 _GROUP: Final = 1_024
 _GROUP_BYTES: Final = 16 * 1024 * 1024
@@ -71,18 +58,12 @@ _INSERT_PAYLOAD: Final = (
 logger = logging.getLogger(__name__)
 
 
-@attrs.define(eq=False)
-class Job:
-    """Other work in the writer's order, in a transaction of its own, with the head locked."""
+@attrs.frozen
+class Locked:
+    """What a job works with: a transaction that has locked the head."""
 
-    action: Callable[[Connection, Head], Awaitable[object]]
-    future: asyncio.Future[object]
-    size: int = 0
-
-
-Item: TypeAlias = Append | Job
-
-Outcome: TypeAlias = tuple[Item, object, StoreError | None]
+    connection: Connection
+    head: Head
 
 
 class Writer:
@@ -101,9 +82,8 @@ class Writer:
         self._queue: deque[Item] = deque()
         self._news = asyncio.Event()
         self._closing = False
-        self._waiting_bytes = 0
         self._task: asyncio.Task[None] | None = None
-        self.appended = self.commits = self.waiting = 0
+        self.pending = Pending()
 
     def start(self) -> None:
         """Start the task."""
@@ -124,34 +104,27 @@ class Writer:
             InvalidEvent: A field breaks a rule, or there is no event.
             StoreBusy: Too much waits already.
         """
-        if not events:
-            raise InvalidEvent("An append holds at least one event.")
-        ids = [check_event(event) for event in events]
-        size = sum(len(event.payload) for event in events)
-        if self.waiting >= MAX_WAITING:
-            raise StoreBusy(self.waiting, MAX_WAITING, "appends")
-        if self.waiting and self._waiting_bytes + size > MAX_WAITING_BYTES:
-            raise StoreBusy(self._waiting_bytes, MAX_WAITING_BYTES, "bytes of payload")
-        future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-        append = Append(tuple(events), ids, dict(streams), head, tuple(absent), size, future)
+        self._check_open()
+        append = self.pending.append(events, streams, head, absent)
         self._put(append)
-        return await future
+        return cast("Receipt", await append.future)
 
-    async def do(self, action: Callable[[Connection, Head], Awaitable[T]]) -> T:
+    async def do(self, action: Callable[[Locked], Awaitable[T]]) -> T:
         """Have something done in the writer's order, in a transaction of its own.
 
         It may be done twice, where the connection is lost.
         """
-        future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        self._put(Job(action, future))
-        return cast("T", await future)
+        self._check_open()
+        job = self.pending.job(action)
+        self._put(job)
+        return cast("T", await job.future)
 
-    def _put(self, item: Item) -> None:
+    def _check_open(self) -> None:
         if self._closing:
             raise StoreClosed(self._address.location)
+
+    def _put(self, item: Item) -> None:
         self._queue.append(item)
-        self.waiting += 1
-        self._waiting_bytes += item.size
         self._news.set()
 
     async def close(self) -> None:
@@ -170,10 +143,10 @@ class Writer:
             while self._queue:
                 items = self._take()
                 try:
-                    self._settle(await self._persist(items))
+                    self.pending.settle(await self._persist(items))
                 except Exception as error:
                     logger.exception("Writing to %s failed", self._address.location)
-                    self._settle(self._failed(items, error))
+                    self.pending.settle(self._failed(items, error))
             if self._closing:
                 if self._connection is not None:
                     await end(self._connection)
@@ -193,7 +166,7 @@ class Writer:
             items.append(self._queue.popleft())
         return items
 
-    async def _persist(self, items: list[Item]) -> list[Outcome]:
+    async def _persist(self, items: list[Item]) -> Progress:
         """Write until it is certain that it is written, or patience ends."""
         clock = asyncio.get_running_loop().time
         deadline, pause = clock() + self._patience, _FIRST_PAUSE
@@ -212,12 +185,13 @@ class Writer:
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
-    def _failed(self, items: list[Item], error: Exception) -> list[Outcome]:
-        return [
-            (item, None, failure(self._address.location, "Writing to", error)) for item in items
-        ]
+    def _failed(self, items: list[Item], error: Exception) -> Progress:
+        return Progress(
+            [(item, None, failure(self._address.location, "Writing to", error)) for item in items],
+            self.pending.head,
+        )
 
-    async def _transact(self, items: list[Item]) -> list[Outcome]:
+    async def _transact(self, items: list[Item]) -> Progress:
         connection = self._connection
         if connection is None or connection.is_closed():
             connection = self._connection = await connect(self._address, name="toka writer")
@@ -225,15 +199,14 @@ class Writer:
             reader = Reader(connection, self._address.location)
             head = await reader.head(lock=True)
             if isinstance(items[0], Job):
-                return [await _do(items[0], connection, head)]
+                job = cast("Job[Locked]", items[0])
+                return Progress([await _do(job, Locked(connection, head))], head)
             appends = [item for item in items if isinstance(item, Append)]
             draft = Draft(await _inquire(reader, head, appends))
             outcomes = [_judge(draft, append) for append in appends]
             if draft.rows:
                 await self._write(connection, draft)
-        self.commits += bool(draft.rows)
-        self.appended += len(draft.rows)
-        return outcomes
+        return Progress(outcomes, draft.head, len(draft.rows), bool(draft.rows))
 
     async def _write(self, connection: Connection, draft: Draft) -> None:
         if len(draft.rows) < _COPIED_FROM:
@@ -259,18 +232,6 @@ class Writer:
             self._address.channel,
         )
 
-    def _settle(self, outcomes: list[Outcome]) -> None:
-        for item, result, error in outcomes:
-            self.waiting -= 1
-            self._waiting_bytes -= item.size
-            future = cast("asyncio.Future[object]", item.future)
-            if future.done():
-                continue  # who waited was cancelled
-            if error is None:
-                future.set_result(result)
-            else:
-                future.set_exception(error)
-
 
 def _judge(draft: Draft, append: Append) -> Outcome:
     try:
@@ -279,9 +240,9 @@ def _judge(draft: Draft, append: Append) -> Outcome:
         return append, None, error
 
 
-async def _do(job: Job, connection: Connection, head: Head) -> Outcome:
+async def _do(job: Job[Locked], locked: Locked) -> Outcome:
     try:
-        return job, await job.action(connection, head), None
+        return job, await cast("Awaitable[object]", job.action(locked)), None
     except StoreError as error:
         return job, None, error
 
