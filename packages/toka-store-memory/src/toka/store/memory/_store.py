@@ -36,13 +36,12 @@ from toka.store.core import (
     snapshot_checksum,
     split_location,
 )
+from toka.store.core.backend import NO_EXPECTATIONS, News, PagedStore
 from toka.store.memory._log import Log
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
     from pathlib import Path
-    from types import TracebackType
-    from typing import Self
 
     from toka.store.core import (
         Absent,
@@ -60,13 +59,11 @@ MAX_EVENTS: Final = 1_000_000
 MAX_BYTES: Final = 1024 * 1024 * 1024
 
 _SNAPSHOTS_KEPT: Final = 2
-_PAGE: Final = 512
-_NOTHING: Final[Mapping[str, Expected]] = {}
 
 logger = logging.getLogger(__name__)
 
 
-class MemoryStore:
+class MemoryStore(PagedStore):
     """An `EventStore` that lives as long as its process."""
 
     def __init__(
@@ -83,12 +80,12 @@ class MemoryStore:
             max_bytes: Refuse to hold more bytes of payload than this.
             read_only: Refuse to append.
         """
+        super().__init__()
         self._log = Log(max_events, max_bytes)
         self._read_only = read_only
-        self._closed = False
         self._commits = 0
         self._snapshots: dict[str, list[tuple[Snapshot, bytes]]] = {}
-        self._news: anyio.Event | None = None
+        self._news = News()
 
     @classmethod
     async def open(
@@ -129,7 +126,7 @@ class MemoryStore:
         self,
         events: Sequence[NewEvent],
         *,
-        streams: Mapping[str, Expected] = _NOTHING,
+        streams: Mapping[str, Expected] = NO_EXPECTATIONS,
         head: int | None = None,
         absent: Sequence[Absent] = (),
     ) -> Receipt:
@@ -145,69 +142,41 @@ class MemoryStore:
         receipt = log.append(events, streams, head, absent)
         if len(log.events) > before:
             self._commits += 1
-            if self._news is not None:
-                self._wake()
+            if self._news.awaited is not None:
+                self._news.wake()
         return receipt
 
-    def _wake(self) -> None:
-        if self._news is not None:
-            self._news.set()
-            self._news = None
-
-    async def read(
-        self,
-        after: int = 0,
-        *,
-        limit: int | None = None,
-        where: Query = EVERYTHING,
-        backward: bool = False,
-    ) -> AsyncGenerator[Event, None]:
-        while limit is None or limit > 0:
-            size = _PAGE if limit is None else min(limit, _PAGE)
-            page = await self.read_page(after, size, where=where, backward=backward)
-            for event in page:
-                yield event
-            if len(page) < size:
-                return
-            after = page[-1].position
-            limit = None if limit is None else limit - size
-
-    async def read_page(
+    async def _page(
         self,
         after: int,
         limit: int,
+        where: Query,
         *,
-        where: Query = EVERYTHING,
-        backward: bool = False,
+        backward: bool,
+        budget: int,  # noqa: ARG002 - payloads in memory cost a page nothing
     ) -> list[Event]:
         self._check_open()
-        if limit <= 0:
-            return []
         if where == EVERYTHING and not backward:
-            return self._log.events[after : after + limit]
+            start = max(after, 0)
+            return self._log.events[start : start + limit]
         return list(islice(self._log.select(where, after, backward=backward), limit))
 
-    async def read_stream(
+    async def _stream_page(
         self,
         stream: str,
+        after: int,
+        limit: int,
         *,
-        after_version: int = 0,
-        limit: int | None = None,
-        backward: bool = False,
-    ) -> AsyncGenerator[Event, None]:
-        step = -1 if backward else 1
-        version = after_version + step
+        backward: bool,
+        budget: int,  # noqa: ARG002 - payloads in memory cost a page nothing
+    ) -> list[Event]:
+        self._check_open()
+        positions = self._log.streams.get(stream, ())
         if backward:
-            last = await self.stream_version(stream)
-            version = min(version, last) if after_version else last
-        while limit is None or limit > 0:
-            self._check_open()
-            positions = self._log.streams.get(stream, ())
-            if not 0 < version <= len(positions):
-                return
-            yield self._log.events[positions[version - 1] - 1]
-            version += step
-            limit = None if limit is None else limit - 1
+            last = min(after - 1, len(positions)) if after > 0 else len(positions)
+            return self._log.at(positions[max(0, last - limit) : last][::-1])
+        start = max(after, 0)
+        return self._log.at(positions[start : start + limit])
 
     async def get(self, event_id: EventId) -> Event | None:
         self._check_open()
@@ -241,13 +210,11 @@ class MemoryStore:
 
     async def subscribe(self, after: int = 0) -> AsyncGenerator[Event, None]:
         while not self._closed:
-            page = self._log.events[after : after + _PAGE]
+            page = self._log.events[after : after + self.page_events]
             for event in page:
                 yield event
             after += len(page)
             if not page:
-                if self._news is None:
-                    self._news = anyio.Event()
                 await self._news.wait()
 
     async def save_snapshot(self, snapshot: Snapshot) -> None:
@@ -324,20 +291,10 @@ class MemoryStore:
 
     async def aclose(self) -> None:
         self._closed = True
-        self._wake()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
+        self._news.wake()
 
     def _check_open(self) -> None:
+        # A child process has a copy of its own, which it may use.
         if self._closed:
             raise StoreClosed(self.location)
 
