@@ -4,22 +4,27 @@
 `toka.store.core.testing` has helpers for tests of what is built on stores.
 """
 
+from toka.store.core._append_errors import (
+    AppendRefused,
+    ConditionFailed,
+    DuplicateEvent,
+    InvalidEvent,
+    PayloadTooLarge,
+    UnknownParent,
+    WrongHead,
+    WrongVersion,
+)
 from toka.store.core._check import check_event
 from toka.store.core._copy import CopyReport, copy
 from toka.store.core._errors import (
-    AppendRefused,
-    ConditionFailed,
     CopyRefused,
     Damaged,
-    DuplicateEvent,
     ForeignFile,
-    InvalidEvent,
     InvalidSnapshot,
     InvalidUpcaster,
     NewerFormat,
     NotAPrefix,
     OpenRefused,
-    PayloadTooLarge,
     ReadOnlyStore,
     StoreBusy,
     StoreClosed,
@@ -32,14 +37,11 @@ from toka.store.core._errors import (
     TransactionError,
     TransactionRolledBack,
     UnknownEvent,
-    UnknownParent,
     UnknownScheme,
     UnknownSnapshot,
     UnknownTransaction,
     Unsupported,
     UpcastFailed,
-    WrongHead,
-    WrongVersion,
 )
 from toka.store.core._event import (
     EMPTY,

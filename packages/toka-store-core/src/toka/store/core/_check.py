@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from toka.store.core._errors import InvalidEvent, PayloadTooLarge
+from toka.store.core._append_errors import InvalidEvent, PayloadTooLarge
 from toka.store.core._identifier import pack_id
 from toka.store.core._limits import (
     MAX_PARENTS,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import Final
 
-from toka.store.core._errors import InvalidEvent
+from toka.store.core._append_errors import InvalidEvent
 from toka.types import EventId
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"

@@ -18,7 +18,8 @@ import logging
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final, Generic, Protocol, cast
 
-from toka.store.core._errors import AppendRefused, DuplicateEvent, StoreError, StoreFailed
+from toka.store.core._append_errors import AppendRefused, DuplicateEvent
+from toka.store.core._errors import StoreError, StoreFailed
 from toka.store.core._event import Receipt
 from toka.store.core.backend._items import Append, Context, Job, Progress
 

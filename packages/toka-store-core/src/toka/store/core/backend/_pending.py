@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+from toka.store.core._append_errors import InvalidEvent
 from toka.store.core._check import check_event
-from toka.store.core._errors import InvalidEvent, StoreBusy
+from toka.store.core._errors import StoreBusy
 from toka.store.core._event import EMPTY
 from toka.store.core.backend._items import Append, Job
 
