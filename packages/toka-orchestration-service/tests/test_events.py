@@ -63,6 +63,16 @@ async def test_filters_by_kind_and_by_run(served):
     assert {event["kind"].split(".")[0] for event in events} == {"agent", "task"}
 
 
+@pytest.mark.parametrize(
+    ("asked", "heads"),
+    [("task", {"task"}), ("task.", {"task"}), ("task.started.v1", {"task"}), ("tas", set())],
+)
+async def test_a_kind_is_whole_or_ends_at_a_dot(served, asked, heads):
+    await served.ended(await served.begin("hello.yaml"))
+    events = await read(served, f"?follow=false&kind={asked}")
+    assert {event["kind"].split(".")[0] for event in events} == heads
+
+
 async def test_follows_what_is_committed(served):
     async with stream(served, "?kind=agent.spawned.&limit=2") as found:
         await served.begin("hello.yaml")

@@ -36,6 +36,7 @@ class _Choice:
 
     after: int
     kinds: tuple[str, ...]
+    """Whole kinds, or what they begin with, each with a dot at its end."""
     run: str
     limit: int
     """0 for no limit."""
@@ -44,7 +45,8 @@ class _Choice:
 
     def takes(self, logged: Logged) -> bool:
         event = logged.event
-        fits = not self.kinds or event.kind.startswith(self.kinds)
+        below = f"{event.kind}."
+        fits = not self.kinds or any(below.startswith(kind) for kind in self.kinds)
         return fits and (not self.run or event.intent == self.run)
 
 
@@ -77,7 +79,8 @@ def _choose(call: Call) -> _Choice:
             f"The log ends at position {position}, before {after}.",
             hint="Begin again without a position if the log was replaced.",
         )
-    kinds = tuple(kind for kind in call.request.query.getall("kind", []) if kind)
+    given = call.request.query.getall("kind", [])
+    kinds = tuple(kind if kind.endswith(".") else f"{kind}." for kind in given if kind)
     limit = call.number("limit", 0, _MAX_POSITION)
     return _Choice(after, kinds, run, limit, None if call.flag("follow", usual=True) else position)
 
