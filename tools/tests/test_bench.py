@@ -198,6 +198,23 @@ def test_each_measure_is_drawn(suite: Callable[[str, str], None], tmp_path: Path
     assert "speed (per s)" in plot.read_text()
 
 
+def test_what_is_worse_than_the_stored_results_is_said_and_is_the_exit_status(
+    suite: Callable[[str, str], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite("kernel", "at_least(1)")
+    stored, compare = tmp_path / "stored", ["--compare", str(tmp_path / "stored")]
+    stored.mkdir()
+    assert bench.main(["kernel", "--json", str(stored / "old.json"), *compare]) == 0
+
+    old = json.loads((stored / "old.json").read_text())
+    old["machine"]["when"] = "2020-01-01T00:00:00+00:00"
+    old["rows"][0]["ours"] *= 2
+    (stored / "old.json").write_text(json.dumps(old))
+
+    assert bench.main(["kernel", *compare]) == 1
+    assert "major: kernel: speed 40000 -> 20000" in capsys.readouterr().out
+
+
 def test_a_missed_bar_is_the_exit_status(suite: Callable[[str, str], None]) -> None:
     suite("kernel", "at_least(30000)")
 

@@ -43,7 +43,8 @@ def main(arguments: Sequence[str]) -> int:
         save_result(result, options.json)
     if options.plots:
         write_plots(result, options.plots)
-    return int(any(row.met is False for row in result.rows))
+    worse = print_regressions(result, options.compare) if options.compare else False
+    return int(worse or any(row.met is False for row in result.rows))
 
 
 def measures_of(suite: str) -> Callable[[], list[Measure]]:
@@ -62,6 +63,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("suite", nargs="*", help="which suites to run; all, if none is named")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the result there")
     parser.add_argument("--plots", type=Path, metavar="FOLDER", help="draw each measure there")
+    parser.add_argument(
+        "--compare", type=Path, metavar="FOLDER", help="say what is worse than the results there"
+    )
     parser.add_argument("--list", action="store_true", help="name the suites and stop")
     parser.add_argument(
         "--no-peers", dest="peers", action="store_false", help="do not install the peers"
@@ -101,6 +105,17 @@ def install_peers() -> bool:
         say(f"bench: going without them: {failure}")
         return False
     return True
+
+
+def print_regressions(result: Result, folder: Path) -> bool:
+    """Say what is worse than the results that a folder keeps, and whether anything is."""
+    from toka.performance import find_regressions, load_results  # noqa: PLC0415 - see `main`
+
+    history = [earlier for earlier in load_results(folder) if earlier.when < result.when]
+    found = find_regressions(history, result)
+    for each in found:
+        print(f"{each.severity}: {each.name} {each.before:g} -> {each.after:g}, {each.cause}")
+    return bool(found)
 
 
 def write_plots(result: Result, folder: Path) -> None:

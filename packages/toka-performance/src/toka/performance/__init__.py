@@ -2,6 +2,29 @@
 
 from __future__ import annotations as _annotations
 
+from toka.performance._alerts import (
+    Above,
+    AlertEvent,
+    Alerts,
+    AlertSeverity,
+    AlertState,
+    Below,
+    Condition,
+    Outside,
+    Rule,
+)
+from toka.performance._capacity import (
+    CPU,
+    DISK,
+    MEMORY,
+    Advice,
+    CapacityReport,
+    Forecast,
+    Resource,
+    Urgency,
+    report_capacity,
+)
+from toka.performance._changes import Change, find_change, find_changes
 from toka.performance._errors import (
     InvalidFigure,
     NotInstalled,
@@ -22,8 +45,20 @@ from toka.performance._propagation import (
     inject_trace,
     parent_trace,
 )
+from toka.performance._regression import (
+    Kind,
+    Regression,
+    Severity,
+    Thresholds,
+    compare,
+    find_regressions,
+    find_shift,
+    find_trend,
+)
 from toka.performance._results import Result, load_result, load_results, run_suites, save_result
+from toka.performance._scalability import Scalability, fit_scalability
 from toka.performance._settings import TelemetrySettings
+from toka.performance._slo import BURN_RULES, BurnRule, ErrorBudget, ServiceLevel
 from toka.performance._statistics import Interval, bootstrap
 from toka.performance._subjects import latency, throughput, timings
 from toka.performance._table import table
@@ -31,28 +66,62 @@ from toka.performance._telemetry import Telemetry, start_telemetry, telemetry
 from toka.performance._turns import Row, rows, take_turns
 
 __all__ = [
+    "BURN_RULES",
+    "CPU",
+    "DISK",
+    "MEMORY",
+    "Above",
+    "Advice",
+    "AlertEvent",
+    "AlertSeverity",
+    "AlertState",
+    "Alerts",
     "Bar",
+    "Below",
+    "BurnRule",
+    "CapacityReport",
+    "Change",
+    "Condition",
+    "ErrorBudget",
+    "Forecast",
     "Histogram",
     "Interval",
     "InvalidFigure",
+    "Kind",
     "Line",
     "Measure",
     "NotInstalled",
+    "Outside",
     "PerformanceError",
     "Queues",
+    "Regression",
+    "Resource",
     "Result",
     "Row",
+    "Rule",
+    "Scalability",
+    "ServiceLevel",
+    "Severity",
     "Subject",
     "Telemetry",
     "TelemetryError",
     "TelemetrySettings",
+    "Thresholds",
     "UnreadableResult",
+    "Urgency",
     "at_least",
     "at_most",
     "bootstrap",
     "child_environment",
+    "compare",
     "continued_trace",
     "extract_trace",
+    "find_change",
+    "find_changes",
+    "find_regressions",
+    "find_shift",
+    "find_trend",
+    "fit_scalability",
     "inject_trace",
     "latency",
     "load_result",
@@ -64,6 +133,7 @@ __all__ = [
     "plot_bars",
     "plot_lines",
     "plot_result",
+    "report_capacity",
     "rows",
     "run_suites",
     "save_result",
