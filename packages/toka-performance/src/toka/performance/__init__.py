@@ -25,6 +25,7 @@ from toka.performance._capacity import (
     report_capacity,
 )
 from toka.performance._changes import Change, find_change, find_changes
+from toka.performance._cpu_profile import CpuProfile, profile_cpu
 from toka.performance._errors import (
     InvalidFigure,
     NotInstalled,
@@ -36,6 +37,7 @@ from toka.performance._histogram import Histogram
 from toka.performance._loop import Queues, watch_event_loop
 from toka.performance._machine import machine
 from toka.performance._measure import Bar, Measure, Subject, at_least, at_most
+from toka.performance._memory_profile import Growth, MemoryProfile, profile_memory
 from toka.performance._plot import Line, plot_bars, plot_lines, plot_result
 from toka.performance._process import observe_machine, observe_process
 from toka.performance._propagation import (
@@ -45,6 +47,7 @@ from toka.performance._propagation import (
     inject_trace,
     parent_trace,
 )
+from toka.performance._recording import Recording, read_recording, record, report_recording
 from toka.performance._regression import (
     Kind,
     Regression,
@@ -82,18 +85,22 @@ __all__ = [
     "CapacityReport",
     "Change",
     "Condition",
+    "CpuProfile",
     "ErrorBudget",
     "Forecast",
+    "Growth",
     "Histogram",
     "Interval",
     "InvalidFigure",
     "Kind",
     "Line",
     "Measure",
+    "MemoryProfile",
     "NotInstalled",
     "Outside",
     "PerformanceError",
     "Queues",
+    "Recording",
     "Regression",
     "Resource",
     "Result",
@@ -133,7 +140,12 @@ __all__ = [
     "plot_bars",
     "plot_lines",
     "plot_result",
+    "profile_cpu",
+    "profile_memory",
+    "read_recording",
+    "record",
     "report_capacity",
+    "report_recording",
     "rows",
     "run_suites",
     "save_result",
