@@ -78,7 +78,7 @@ class Replica:
     machine: Machine
     send: Callable[[Sequence[Message]], None]
     flush: Callable[[], None]
-    """Called at the end of a turn, when all answers of the turn were given."""
+    """Called when answers were given, and no others follow at once."""
     fail: Callable[[BaseException], None]
     """Called when the disk failed; nothing may be done or said after that."""
     limits: Limits
@@ -242,11 +242,20 @@ class Replica:
             self.send(remote)
         for read in ready.read_states:
             self._take_read(read)
-        for message in messages:
-            if message.to == APPEND_THREAD:
-                self.writer.write(message)
-            elif message.to == APPLY_THREAD:
-                self._apply_all(message)
+        # Somebody waits for what comes first: clients for a leader's answers, which rest on earlier
+        # writes, and the leader for a follower's write.
+        order = (APPLY_THREAD, APPEND_THREAD) if self._leads else (APPEND_THREAD, APPLY_THREAD)
+        for thread in order:
+            for message in messages:
+                if message.to == thread:
+                    self._request(message)
+
+    def _request(self, message: Message) -> None:
+        if message.to == APPEND_THREAD:
+            self.writer.write(message)
+        else:
+            self._apply_all(message)
+            self.flush()
 
     def _learn_leader(self, leader: int, role: Role) -> None:
         self.leader, self._leads = leader, role is Role.LEADER
@@ -276,14 +285,12 @@ class Replica:
         self.wake()
 
     def _deliver(self, responses: Sequence[Message]) -> None:
-        remote: list[Message] = []
+        remote = [response for response in responses if response.to != self.id]
+        if remote:  # first, since somebody waits for it
+            self.send(remote)
         for response in responses:
             if response.to == self.id:
                 self.node.step(response)
-            else:
-                remote.append(response)
-        if remote:
-            self.send(remote)
 
     # The machine
 
