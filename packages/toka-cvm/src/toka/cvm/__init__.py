@@ -1,1 +1,75 @@
 """A machine for WebAssembly guests whose imports are built from a verified capability token."""
+
+from toka.cvm._authority import NOTHING_GRANTED, Authority
+from toka.cvm._cache import ModuleCache
+from toka.cvm._errors import (
+    AuthorityLostError,
+    CacheError,
+    CancelledError,
+    CompileBudgetError,
+    CvmError,
+    DeadlineError,
+    GuestBusyError,
+    GuestCallError,
+    GuestEndedError,
+    GuestExitError,
+    GuestTrapError,
+    HostFaultError,
+    ImportRefusedError,
+    InvalidModuleError,
+    ModuleTooLargeError,
+    OutOfFuelError,
+    QuotaError,
+    RefusedImport,
+)
+from toka.cvm._guest import Guest, Outcome
+from toka.cvm._limits import Limits, ModuleLimits
+from toka.cvm._machine import GuestModule, Machine
+from toka.cvm._pool import GuestPool
+from toka.cvm._services import (
+    HttpHandler,
+    HttpReply,
+    HttpRequest,
+    KeyValue,
+    MemoryKeyValue,
+    Services,
+)
+from toka.cvm._wasmtime import text_to_binary
+
+__all__ = [
+    "NOTHING_GRANTED",
+    "Authority",
+    "AuthorityLostError",
+    "CacheError",
+    "CancelledError",
+    "CompileBudgetError",
+    "CvmError",
+    "DeadlineError",
+    "Guest",
+    "GuestBusyError",
+    "GuestCallError",
+    "GuestEndedError",
+    "GuestExitError",
+    "GuestModule",
+    "GuestPool",
+    "GuestTrapError",
+    "HostFaultError",
+    "HttpHandler",
+    "HttpReply",
+    "HttpRequest",
+    "ImportRefusedError",
+    "InvalidModuleError",
+    "KeyValue",
+    "Limits",
+    "Machine",
+    "MemoryKeyValue",
+    "ModuleCache",
+    "ModuleLimits",
+    "ModuleTooLargeError",
+    "OutOfFuelError",
+    "Outcome",
+    "QuotaError",
+    "RefusedImport",
+    "Services",
+    "text_to_binary",
+]

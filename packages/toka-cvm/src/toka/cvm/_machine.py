@@ -1,0 +1,166 @@
+"""The machine: compiles modules, and makes guests of them whose imports are what is granted."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from toka.cvm._authority import NOTHING_GRANTED, Authority
+from toka.cvm._compile import Compiler
+from toka.cvm._errors import CvmError, ImportRefusedError, RefusedImport
+from toka.cvm._guest import Guest
+from toka.cvm._limits import Limits, ModuleLimits
+from toka.cvm._native import Linked
+from toka.cvm._services import Services
+from toka.cvm._session import Session
+from toka.cvm._ticker import Ticker
+from toka.cvm._toka_calls import TABLE as TOKA
+from toka.cvm._wasi_paths import PREVIEW1
+from toka.cvm._wasmtime import Import, imports_of
+
+if TYPE_CHECKING:
+    from toka.cvm._cache import ModuleCache
+    from toka.cvm._host_function import HostFunction
+
+_FUNCTIONS: Final[tuple[HostFunction, ...]] = (*TOKA.functions, *PREVIEW1.functions)
+_BY_NAME: Final = {(one.signature.module, one.signature.name): one for one in _FUNCTIONS}
+_SIGNATURES: Final = tuple([one.signature for one in _FUNCTIONS])
+_BODIES: Final = tuple([one.body for one in _FUNCTIONS])
+STACK_BYTES: Final = 512 * 1024
+
+
+@attrs.frozen(eq=False)
+class GuestModule:
+    """A compiled module, ready for any number of guests."""
+
+    digest: str
+    """BLAKE2b of its bytes."""
+    imports: tuple[Import, ...]
+    linked: Linked | None = attrs.field(repr=False)
+    """None where an import is none that the machine knows: then no guest can be made of it."""
+
+    @property
+    def exports(self) -> tuple[str, ...]:
+        """The functions that can be called."""
+        return tuple(self.linked.exports) if self.linked is not None else ()
+
+
+class Machine:
+    """Compiles modules and makes guests. May be used from many threads.
+
+    Args:
+        module_limits: What a module may hold, and what compiling may cost.
+        cache: Where compiled modules are kept between processes.
+        deterministic: Whether the same module, input and seed give the same output, fuel and
+            trap. Guests then have a made-up clock and random bytes from their seed, and no HTTP.
+        stack_bytes: The stack of a guest. It is taken from the thread that calls it.
+    """
+
+    def __init__(
+        self,
+        module_limits: ModuleLimits | None = None,
+        *,
+        cache: ModuleCache | None = None,
+        deterministic: bool = False,
+        stack_bytes: int = STACK_BYTES,
+    ) -> None:
+        limits = module_limits or ModuleLimits()
+        self._compiler = Compiler(limits, cache, stack_bytes, deterministic)
+        self._ticker = Ticker(self._compiler.engine)
+        self.deterministic = deterministic
+
+    def compile(self, wasm: bytes) -> GuestModule:
+        """Compile a core module.
+
+        Raises:
+            InvalidModuleError: It is none, or is refused by a limit or by its features.
+            CompileBudgetError: Compiling took more than it may.
+            CacheError: The folder of the cache is not private.
+        """
+        module = self._compiler.compile(bytes(wasm))
+        imports = imports_of(module)
+        known = all(_mismatch(one) is None for one in imports)
+        linked = Linked(self._compiler.engine, module, _SIGNATURES) if known else None
+        return GuestModule(blake2b(wasm, digest_size=32).hexdigest(), imports, linked)
+
+    def instantiate(
+        self,
+        module: GuestModule,
+        authority: Authority = NOTHING_GRANTED,
+        *,
+        limits: Limits | None = None,
+        services: Services | None = None,
+        seed: bytes | None = None,
+    ) -> Guest:
+        """Make a guest, and run its start function.
+
+        Args:
+            module: What `compile` returned, of this machine.
+            authority: What it may do.
+            limits: What it may use.
+            services: What the host lends.
+            seed: Of a deterministic guest; empty by default there, and not allowed elsewhere.
+
+        Raises:
+            ImportRefusedError: An import is not granted; nothing of the guest ran.
+            GuestEndedError: Its start function ended it, or it needs more than its limits.
+            CvmError: A seed was given to a machine that is not deterministic.
+        """
+        services = services or Services()
+        linked = self._checked(module, authority, services)
+        if seed is not None and not self.deterministic:
+            raise CvmError("A seed needs Machine(deterministic=True).", code="cvm.no_seed")
+        limits = limits or Limits()
+        seed = (seed or b"") if self.deterministic else None
+        session = Session(_BODIES, authority, services, limits, seed)
+        return Guest(linked, session, self._ticker)
+
+    def refused_imports(
+        self, module: GuestModule, authority: Authority, services: Services | None = None
+    ) -> tuple[RefusedImport, ...]:
+        """Say what would not be linked, and which grants are missing."""
+        host = services or Services()
+        found = [self._refusal(one, authority, host) for one in module.imports]
+        return tuple([one for one in found if one is not None])
+
+    def _checked(self, module: GuestModule, authority: Authority, services: Services) -> Linked:
+        refused = self.refused_imports(module, authority, services)
+        if refused or module.linked is None:
+            raise ImportRefusedError.of(refused)
+        if module.linked.engine is not self._compiler.engine:
+            raise CvmError("The module was compiled by another machine.", code="cvm.wrong_machine")
+        return module.linked
+
+    def _refusal(
+        self, wanted: Import, authority: Authority, services: Services
+    ) -> RefusedImport | None:
+        why = _mismatch(wanted)
+        if why is not None:
+            return RefusedImport(wanted.module, wanted.name, "", why)
+        function = _BY_NAME[wanted.module, wanted.name]
+        if self.deterministic and not function.deterministic:
+            return RefusedImport(wanted.module, wanted.name, "", "is not deterministic")
+        grant = function.grant
+        if grant is None:
+            return None
+        if not grant.is_served_by(services):
+            why = f"has no service behind it (Services.{grant.service})"
+            return RefusedImport(wanted.module, wanted.name, "", why)
+        if authority.allows_some(grant.domain, grant.actions):
+            return None
+        return RefusedImport(wanted.module, wanted.name, grant.example, "is not granted")
+
+
+def _mismatch(wanted: Import) -> str | None:
+    function = _BY_NAME.get((wanted.module, wanted.name))
+    if function is None:
+        return "is no host function"
+    if not wanted.is_function:
+        return "is no function"
+    signature = function.signature
+    results = () if signature.result is None else (signature.result,)
+    if wanted.parameters != signature.parameters or wanted.results != results:
+        return f"has another signature, ({', '.join(signature.parameters)})"
+    return None
