@@ -94,6 +94,19 @@ async def test_the_server_sends_only_the_kinds_that_are_wanted(server):
         assert not any(isinstance(each, Gap) for each in await take_what_is_there(spawned))
 
 
+async def test_a_subscriber_gets_the_items_of_one_stream(server):
+    async with (
+        await NatsBus.open(server.url, Item) as bus,
+        await bus.subscribe(stream="other") as other,
+        await bus.subscribe(stream="other", filter=lambda item: item.position % 2 == 0) as even,
+    ):
+        items = some(4)
+        theirs = [attrs.evolve(item, stream="other") for item in some(4)]
+        await bus.publish([*items, *theirs])
+        assert await take(other, 4) == theirs
+        assert await take(even, 2) == [item for item in theirs if item.position % 2 == 0]
+
+
 async def take_what_is_there(subscription):
     items = []
     with anyio.move_on_after(0.1):

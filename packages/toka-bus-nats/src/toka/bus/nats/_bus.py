@@ -218,6 +218,7 @@ class NatsBus(Generic[T]):
         self,
         kinds: str = "",
         *,
+        stream: str = "",
         filter: Callable[[T], bool] | None = None,  # noqa: A002 - what it is called anywhere
         durable: str | None = None,
         ack_wait: float = ACK_WAIT,
@@ -226,6 +227,8 @@ class NatsBus(Generic[T]):
 
         Args:
             kinds: A whole kind, or a prefix that ends with a dot; the server sends nothing else.
+            stream: The `stream` of items; all, if empty. Like `filter` it is looked at here, when
+                the server has sent an item.
             filter: Says which of those items are wanted.
             durable: A name under which the server remembers how far this subscriber came, also
                 while it is away; the same name goes on there. Two that use one name at a time share
@@ -240,10 +243,11 @@ class NatsBus(Generic[T]):
         """
         if self._closed:
             raise BusClosed
+        wanted = _of_stream(stream, filter) if stream else filter
         try:
             with anyio.fail_after(self._patience):
                 return await NatsSubscription[T].begin(
-                    self._client, self._codec, self._stream, kinds, filter, durable, ack_wait
+                    self._client, self._codec, self._stream, kinds, wanted, durable, ack_wait
                 )
         except TimeoutError as error:
             raise BusUnavailable("subscribing", self._patience) from error
@@ -269,6 +273,13 @@ class NatsBus(Generic[T]):
         traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
+
+
+def _of_stream(stream: str, wanted: Callable[[T], bool] | None) -> Callable[[T], bool]:
+    def takes(item: T) -> bool:
+        return getattr(item, "stream", None) == stream and (wanted is None or wanted(item))
+
+    return takes
 
 
 def _stored(answer: asyncio.Future[PubAck]) -> bool:
