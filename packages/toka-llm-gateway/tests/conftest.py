@@ -58,6 +58,11 @@ class Provider:
     servers: list[FakeProvider] = attrs.field(factory=list)
     models: list[HttpModel] = attrs.field(factory=list)
 
+    @property
+    def opening(self) -> int:
+        """How many events of a stream come before its first content."""
+        return 1
+
     async def serve(self, script: ServerScript) -> FakeProvider:
         kind = FakeAnthropic if self.name == "anthropic" else FakeOpenAI
         server = kind(script)

@@ -1,7 +1,7 @@
 """The provider faults of FailoverBench (scenarios/catalogue.yaml) that need no second provider.
 
 Each is judged from both sides: what the caller got, and what the provider saw. S04, S14 and S15 are
-about switching to another provider, which is not built yet; so is that half of S06 and S07.
+about switching to another provider: see test_fallback.py, with that half of S06 to S09.
 """
 
 from __future__ import annotations

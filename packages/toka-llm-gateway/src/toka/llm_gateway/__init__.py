@@ -1,5 +1,6 @@
 """One face to language models: Anthropic Messages and OpenAI chat completions over aiohttp."""
 
+from toka.llm_gateway._breaker import RouteState
 from toka.llm_gateway._environment import model_from_environment
 from toka.llm_gateway._errors import (
     AuthenticationFailed,
@@ -18,6 +19,7 @@ from toka.llm_gateway._errors import (
     RateLimited,
     ResponseInvalid,
     ResponseTooLarge,
+    RoutesUnavailable,
     StreamInterrupted,
     TimeoutPhase,
     ToolArgumentsInvalid,
@@ -26,9 +28,11 @@ from toka.llm_gateway._events import (
     ArgumentsDelta,
     ReasoningDelta,
     StreamEvent,
+    StreamRestart,
     TextDelta,
     ToolUseStart,
 )
+from toka.llm_gateway._fallback import FallbackModel, FallbackPolicy, RouteHealth
 from toka.llm_gateway._http_model import MAX_RESPONSE_BYTES, HttpModel, HttpOptions
 from toka.llm_gateway._messages import (
     ModelMessage,
@@ -69,6 +73,8 @@ __all__ = [
     "ContextTooLong",
     "Cost",
     "Estimate",
+    "FallbackModel",
+    "FallbackPolicy",
     "HttpModel",
     "HttpOptions",
     "InvalidRequest",
@@ -93,9 +99,13 @@ __all__ = [
     "ResponseTooLarge",
     "RetryPolicy",
     "Role",
+    "RouteHealth",
+    "RouteState",
+    "RoutesUnavailable",
     "StopReason",
     "StreamEvent",
     "StreamInterrupted",
+    "StreamRestart",
     "Text",
     "TextDelta",
     "TimeoutPhase",

@@ -16,6 +16,7 @@
             ├── ConnectionFailed        llm.connection_failed        nothing was answered
             ├── ModelTimeout            llm.timeout                  a limit of ours passed
             ├── StreamInterrupted       llm.stream_interrupted       an answer stopped half way
+            ├── RoutesUnavailable       llm.routes_unavailable       every route is left alone
             └── ResponseInvalid         llm.response_invalid         an answer that is none
                 ├── ResponseTooLarge    llm.response_too_large
                 └── ToolArgumentsInvalid llm.tool_arguments_invalid  the model wrote broken JSON
@@ -180,6 +181,13 @@ class StreamInterrupted(CallFailed):
     """A streamed answer stopped before its end; the part that came is not the answer."""
 
     default_code = "llm.stream_interrupted"
+    transient = True
+
+
+class RoutesUnavailable(CallFailed):
+    """Every route has failed of late and is left alone; `retry_after_ns` says until when."""
+
+    default_code = "llm.routes_unavailable"
     transient = True
 
 

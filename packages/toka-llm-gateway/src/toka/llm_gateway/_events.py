@@ -39,5 +39,18 @@ class ArgumentsDelta:
     fragment: str
 
 
-StreamEvent: TypeAlias = TextDelta | ReasoningDelta | ToolUseStart | ArgumentsDelta | ModelResponse
+@attrs.frozen
+class StreamRestart:
+    """What was yielded so far is void: another model answers, from the start.
+
+    Only a `FallbackModel` yields it, and only with `rescue="restart"`.
+    """
+
+    provider: str
+    model: str
+
+
+StreamEvent: TypeAlias = (
+    TextDelta | ReasoningDelta | ToolUseStart | ArgumentsDelta | StreamRestart | ModelResponse
+)
 """What `Model.stream` yields; the last event, and only the last, is a `ModelResponse`."""
