@@ -60,10 +60,25 @@ def _run(*arguments: str) -> str:
     return done.stdout
 
 
+class _Steps:
+    """Tells whoever waits, on standard error, how far it is: 20 times for a log of any length."""
+
+    def __init__(self, doing: str, count: int) -> None:
+        self._doing, self._count = doing, count
+        self._step = self._next = max(count // 20, 100_000)
+
+    def at(self, number: int) -> None:
+        """Note where the work is."""
+        if number >= self._next:
+            self._next += self._step
+            print(f"{self._doing} {number:,} of {self._count:,}", file=sys.stderr, flush=True)
+
+
 async def _write(url: str, count: int) -> None:
-    source = EventSource()
+    source, steps = EventSource(), _Steps("written", count)
     async with await open_store(url) as store:
         for start in range(0, count, _GROUP):
+            steps.at(start)
             await store.append(
                 [
                     source.new(f"run/agent-{number % _STREAMS}", "step.completed.v1", bytes(64))
@@ -73,12 +88,15 @@ async def _write(url: str, count: int) -> None:
 
 
 async def _read(url: str, count: int) -> None:
+    steps = _Steps("read", count)
     async with await open_store(url, read_only=True) as store:
         began, read, early = time.perf_counter(), 0, 0.0
         async for _ in store.read():
             read += 1
             if read == count // 10:
                 early = _most_memory()
+            if read % _GROUP == 0:
+                steps.at(read)
         took = time.perf_counter() - began
     print(read, took, early, _most_memory() - early)
 

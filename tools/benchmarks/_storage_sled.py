@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from benchmarks._storage_core import sample
 from toka.store.core import pack_id
+from toka.store.core.backend import Append
 from toka.store.core.testing import EventSource
 from toka.store.sled import SledStore
-from toka.store.sled._draft import Append, Draft
+from toka.store.sled._draft import Draft
 from toka.store.sled._engine import open_engine
 from workshop.measure import Measure, at_least, scratch
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from toka.store.core import NewEvent, Receipt
+    from toka.store.core import NewEvent
     from toka.store.sled._engine import Batch, Engine, EngineName
 
 _GROUP = 1_000
@@ -130,10 +131,10 @@ def _keys(folder: Path, groups: list[list[NewEvent]]) -> list[_Keys]:
     """Return the keys and values that our store writes for appends of these events."""
     engine = _Noting(open_engine("leveldb", folder, create=True, sync=False))
     draft = Draft(engine, "")
-    nobody: asyncio.Future[Receipt] = asyncio.Future(loop=asyncio.new_event_loop())
+    nobody: asyncio.Future[object] = asyncio.Future(loop=asyncio.new_event_loop())
     for events in groups:
         ids = [pack_id(event.id) for event in events]
-        draft.add(Append(events, ids, {}, None, (), 0, nobody))
+        draft.add(Append(nobody, 0, events, ids, {}, None, ()))
         draft.commit()
     engine.close()
     return engine.noted
