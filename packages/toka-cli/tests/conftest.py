@@ -2,8 +2,11 @@
 
 import json
 import shutil
+import signal
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -97,3 +100,43 @@ def asking(tmp_path: Path) -> Path:
 def command() -> list[str]:
     """Return what starts the command in a process of its own."""
     return [sys.executable, "-m", "toka.cli"]
+
+
+@attrs.define
+class Service:
+    """A service in a process of its own."""
+
+    pid: int
+    url: str
+    token: str = ""
+    """If it was asked to print one."""
+    status: int | None = None
+    rest: str = ""
+    """What else it printed."""
+    err: str = ""
+
+
+@contextmanager
+def _served(
+    command: list[str], *options: str, end: signal.Signals = signal.SIGTERM
+) -> Iterator[Service]:
+    start = [*command, "serve", "--port", "0", *options]
+    process = subprocess.Popen(  # noqa: S603 - our own
+        start, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    service = Service(process.pid, process.stdout.readline().split()[-1])
+    if "--print-token" in options:
+        service.token = process.stdout.readline().strip()
+    try:
+        yield service
+    finally:
+        process.send_signal(end)
+        service.rest, service.err = process.communicate(timeout=10)
+        service.status = process.returncode
+
+
+@pytest.fixture
+def served() -> Callable[..., AbstractContextManager[Service]]:
+    """Run a service in a process of its own."""
+    return _served

@@ -5,51 +5,14 @@ import signal
 import stat
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-import attrs
 import pytest
 
 from toka.capability.core import MaxRate
 from toka.capability.delegation import narrow
 
 
-@attrs.define
-class Service:
-    """A service in a process of its own."""
-
-    pid: int
-    url: str
-    token: str = ""
-    """If it was asked to print one."""
-    status: int | None = None
-    rest: str = ""
-    """What else it printed."""
-    err: str = ""
-
-
-@contextmanager
-def served(
-    command: list[str], *options: str, end: signal.Signals = signal.SIGTERM
-) -> Iterator[Service]:
-    start = [*command, "serve", "--port", "0", *options]
-    process = subprocess.Popen(  # noqa: S603 - our own
-        start, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    service = Service(process.pid, process.stdout.readline().split()[-1])
-    if "--print-token" in options:
-        service.token = process.stdout.readline().strip()
-    try:
-        yield service
-    finally:
-        process.send_signal(end)
-        service.rest, service.err = process.communicate(timeout=10)
-        service.status = process.returncode
-
-
-def test_serves_until_it_is_told_to_stop(toka, command, tmp_path):
+def test_serves_until_it_is_told_to_stop(toka, command, tmp_path, served):
     file = tmp_path / ".toka" / "serve.json"
     with served(command) as process:
         assert process.url.startswith("http://127.0.0.1:")
@@ -66,7 +29,7 @@ def test_serves_until_it_is_told_to_stop(toka, command, tmp_path):
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
-def test_an_orderly_stop_leaves_runs_resumable(toka, command, asking, end):
+def test_an_orderly_stop_leaves_runs_resumable(toka, command, asking, end, served):
     toka("run", asking)
     with served(command, end=end) as process:
         assert toka("status", "--json").json[0]["state"] == "running"
@@ -77,7 +40,7 @@ def test_an_orderly_stop_leaves_runs_resumable(toka, command, asking, end):
     assert toka("run", asking).status == 0
 
 
-def test_a_service_answers_the_other_commands(toka, command, asking):
+def test_a_service_answers_the_other_commands(toka, command, asking, served):
     toka("run", asking)
     with served(command, "--print-token") as process:
         url = ("--url", process.url, "--token", process.token)
@@ -100,14 +63,14 @@ def test_a_service_answers_the_other_commands(toka, command, asking):
     assert toka("status", "--json").json[0]["state"] == "completed"
 
 
-def test_no_token_is_printed_unless_asked_for(command):
+def test_no_token_is_printed_unless_asked_for(command, served):
     with served(command) as process:
         pass
     assert process.rest == ""
     assert "eyJ" not in process.err
 
 
-def test_a_killed_run_goes_on_by_itself_within_a_second(toka, command, asking):
+def test_a_killed_run_goes_on_by_itself_within_a_second(toka, command, asking, served):
     toka("run", asking)
     with served(command, "--print-token", end=signal.SIGKILL):
         pass
@@ -122,7 +85,7 @@ def test_a_killed_run_goes_on_by_itself_within_a_second(toka, command, asking):
     assert toka("replay", "--verify").status == 0
 
 
-def test_a_port_in_use_is_said(toka, command, tmp_path):
+def test_a_port_in_use_is_said(toka, command, tmp_path, served):
     with served(command) as process:
         port = process.url.rpartition(":")[2]
         result = toka("serve", "--port", port, "--data-dir", tmp_path / "other")
@@ -130,7 +93,7 @@ def test_a_port_in_use_is_said(toka, command, tmp_path):
     assert f"127.0.0.1:{port} cannot be listened on" in result.err
 
 
-def test_a_second_service_names_the_first(toka, command):
+def test_a_second_service_names_the_first(toka, command, served):
     with served(command) as process:
         result = toka("serve", "--port", "0")
     assert result.status == 3
@@ -153,7 +116,7 @@ def test_nobody_answers(toka):
     assert toka("status", "--url", "ftp://x", "--token", "x").status == 2
 
 
-def test_another_address_is_warned_about(command):
+def test_another_address_is_warned_about(command, served):
     with served(command, "--host", "0.0.0.0") as process:  # noqa: S104 - what is tested
         pass
     assert "nothing on it is encrypted" in process.err
@@ -208,7 +171,7 @@ def test_ctrl_c_stops_a_run_resumably(toka, command, asking):
     assert toka("status", "--json").json[0]["state"] == "interrupted"
 
 
-def test_a_token_that_is_taken_back_ends_with_all_that_was_narrowed_from_it(toka, command):
+def test_a_token_that_is_taken_back_ends_with_all_that_was_narrowed_from_it(toka, command, served):
     with served(command, "--print-token") as process:
         narrowed = toka("token", "narrow", process.token, "--to", "bob").out.strip()
 
@@ -223,7 +186,7 @@ def test_a_token_that_is_taken_back_ends_with_all_that_was_narrowed_from_it(toka
         assert (status(process.token), status(narrowed)) == (5, 5)
 
 
-def test_a_rate_that_a_token_states_is_kept(toka, command):
+def test_a_rate_that_a_token_states_is_kept(toka, command, served):
     with served(command, "--print-token") as process:
         rated = narrow(process.token, "bob", [MaxRate(2, 3_600)])
         url = ("--json", "--url", process.url, "--token", rated)

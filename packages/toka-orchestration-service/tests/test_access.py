@@ -25,6 +25,13 @@ async def test_everything_but_health_needs_a_token(served, route):
         assert answer.content_type == "application/problem+json"
 
 
+@pytest.mark.parametrize("name", ["token", "introspect", "revoke", "jwks", ""])
+async def test_where_no_tokens_are_exchanged_nothing_below_auth_is_open(served, name):
+    for method in ("GET", "POST"):
+        async with served.session.request(method, f"{served.url}/auth/{name}") as answer:
+            assert (answer.status, (await answer.json())["code"]) == (401, "auth.denied")
+
+
 @pytest.mark.parametrize(
     "route",
     [route for route in GUARDED if route.path not in ("/openapi.json", "/v1/approvals")],

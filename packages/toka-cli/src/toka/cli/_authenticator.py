@@ -6,11 +6,12 @@ from contextlib import asynccontextmanager, closing
 from typing import TYPE_CHECKING
 
 import anyio
+import attrs
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
-    from toka.auth import Authenticator, StorageRates
+    from toka.auth import Authenticator, StorageRates, StoredRevocations
     from toka.capability.core import Denial, Hop
     from toka.cli._data_directory import DataDirectory, Keys
     from toka.types import Clock
@@ -33,10 +34,18 @@ class _Rates:
         return self._rates.denial(accounts)
 
 
+@attrs.frozen
+class Access:
+    """Who may act, and what was taken back."""
+
+    authenticator: Authenticator
+    revocations: StoredRevocations
+
+
 @asynccontextmanager
 async def open_authenticator(
     data: DataDirectory, keys: Keys, clock: Clock
-) -> AsyncGenerator[Authenticator, None]:
+) -> AsyncGenerator[Access, None]:
     """Check tokens with everything that they may ask for: revocation, proofs, rates.
 
     What another process takes back is known within a second; should the file become unreadable, no
@@ -61,11 +70,13 @@ async def open_authenticator(
         revocations = await Revocations.open(log, clock)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(revocations.follow)
-            yield Authenticator(
+            revoked = StoredRevocations(revocations)
+            authenticator = Authenticator(
                 [keys.validator],
                 clock,
-                revoked=StoredRevocations(revocations),
+                revoked=revoked,
                 proofs=DpopProofs(clock, used),
                 rates=_Rates(clock),
             )
+            yield Access(authenticator, revoked)
             tasks.cancel_scope.cancel()

@@ -2,6 +2,7 @@
 
 log.db               the event log (SQLite), with the files that the store keeps beside it
 keys/token.key       the key that tokens are signed with, readable by its owner alone
+identities.toml      written by the operator: whom a service gives tokens
 runs/RUN/artifacts/  what each run has made
 serve.json           address and process of a service that runs on this directory now
 """
@@ -64,6 +65,11 @@ class DataDirectory:
     def used_tokens(self) -> Path:
         """The proofs of possession that were used."""
         return self.path / "used.db"
+
+    @property
+    def identities(self) -> Path:
+        """Whom a service gives tokens for credentials from outside."""
+        return self.path / "identities.toml"
 
     @property
     def service(self) -> Path:

@@ -5,6 +5,7 @@ TokaError
     ├── UsageError           cli.usage           options that do not go together
     ├── NoDataDirectory      cli.no_data         nothing was ever run here
     ├── DataUnusable         cli.data_unusable   the directory cannot be made
+    ├── IdentitiesUnusable   cli.identities      identities.toml is wrong, or others may write it
     ├── Unreachable          cli.unreachable     no service answers at the address
     └── ServiceRefused       (the service's own code)
 """
@@ -36,6 +37,12 @@ class DataUnusable(CliError):
     """The data directory cannot be made."""
 
     default_code = "cli.data_unusable"
+
+
+class IdentitiesUnusable(CliError):
+    """The file of outside identities cannot be read, is wrong, or others may write it."""
+
+    default_code = "cli.identities"
 
 
 class Unreachable(CliError):

@@ -15,7 +15,7 @@ from toka.types import SystemClock
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from toka.auth import Authenticator
+    from toka.cli._authenticator import Access
     from toka.cli._data_directory import DataDirectory, Keys
     from toka.llm_gateway import Model
     from toka.orchestration import Orchestrator, TokenDesk
@@ -30,7 +30,7 @@ class Host:
     orchestrator: Orchestrator
     desk: TokenDesk
     keys: Keys
-    authenticator: Authenticator
+    access: Access
 
 
 @asynccontextmanager
@@ -55,15 +55,15 @@ async def open_host(data: DataDirectory) -> AsyncGenerator[Host, None]:
         desk = TokenDesk(keys.issuer, clock)
         credential = desk.mint("host", (f"runtime:host:{VAULT}",))
         async with (
-            open_authenticator(data, keys, clock) as authenticator,
-            open_runtime(store, authenticator, credential, clock=clock) as runtime,
+            open_authenticator(data, keys, clock) as access,
+            open_runtime(store, access.authenticator, credential, clock=clock) as runtime,
         ):
             workspace = Workspace(Path.cwd(), protected=(data.path / "keys", data.log))
             async with _Models() as models:
                 agents = AgentRuntime(
                     runtime, ToolRegistry.builtin(), models.get, workspace=workspace
                 )
-                yield Host(runtime, Orchestrator(runtime, agents, desk), desk, keys, authenticator)
+                yield Host(runtime, Orchestrator(runtime, agents, desk), desk, keys, access)
 
 
 class _Models:

@@ -39,7 +39,19 @@ Examples:
   toka serve --host 0.0.0.0        behind a proxy with TLS
 
 Runs that were interrupted go on by themselves. SIGTERM or Ctrl-C stops in an orderly way: what runs
-can be gone on with.""",
+can be gone on with.
+
+\b
+Tokens are exchanged, looked into and taken back at /auth/token, /auth/introspect and /auth/revoke
+(RFC 8693, 7662, 7009). Who may exchange is for the operator to say in identities.toml:
+  [[issuer]]                            of OpenID Connect
+  issuer = "https://login.example.com"
+  audience = "toka"
+  [[issuer.rule]]
+  where = { groups = "ops" }
+  subject_prefix = "example/"
+  permissions = ["run:*:*", "event:read:**"]
+and what `toka token api-key` prints.""",
 )
 @data_dir_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
@@ -57,15 +69,37 @@ can be gone on with.""",
     help="Specifications named in requests are inside it. The current directory by default.",
 )
 @click.option(
+    "--identities",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Whom to give tokens for credentials from outside. identities.toml of the data directory"
+    " by default.",
+)
+@click.option(
+    "--public-url",
+    help="Scheme, host and port as clients see them, where a proxy stands in front.",
+)
+@click.option(
     "--print-token",
     is_flag=True,
     help="Print an operator's token, good for an hour; whoever sees it can use it.",
 )
-def command(*, data_dir: Path, host: str, port: int, workspace: Path, print_token: bool) -> int:
+def command(
+    *,
+    data_dir: Path,
+    host: str,
+    port: int,
+    workspace: Path,
+    identities: Path | None,
+    public_url: str | None,
+    print_token: bool,
+) -> int:
     """Serve runs over HTTP, and go on with those that were interrupted."""
     from toka.cli._signals import until_stopped  # noqa: PLC0415 - not for --help
 
-    wanted = _Wanted(DataDirectory(data_dir.absolute()), host, port, workspace.resolve())
+    data = DataDirectory(data_dir.absolute())
+    wanted = _Wanted(
+        data, host, port, workspace.resolve(), identities or data.identities, public_url
+    )
     if not logging.getLogger().hasHandlers():
         logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
     anyio.run(until_stopped, lambda: _serve(wanted, print_token=print_token))
@@ -79,21 +113,29 @@ class _Wanted:
     host: str
     port: int
     workspace: Path
+    identities: Path
+    public_url: str | None
 
 
 async def _serve(wanted: _Wanted, *, print_token: bool) -> None:
-    from toka.cli._host import open_host  # noqa: PLC0415 - not for --help
+    from toka.cli._endpoints import open_endpoints  # noqa: PLC0415 - not for --help
+    from toka.cli._host import open_host  # noqa: PLC0415
+    from toka.cli._identities import read_identities  # noqa: PLC0415
     from toka.cli._service_file import announced  # noqa: PLC0415
     from toka.orchestration_service import Settings, serve  # noqa: PLC0415 - aiohttp
 
     data = wanted.data
-    settings = Settings(data.path, wanted.workspace)
+    # Before anything is opened: what the operator wrote is right or nothing starts.
+    identities = read_identities(wanted.identities)
     async with (
         open_host(data) as host,
+        open_endpoints(host, identities) as endpoints,
         serve(
             host.orchestrator,
-            host.authenticator,
-            settings,
+            host.access.authenticator,
+            Settings(
+                data.path, wanted.workspace, public_url=wanted.public_url, endpoints=endpoints
+            ),
             host=wanted.host,
             port=wanted.port,
         ) as url,

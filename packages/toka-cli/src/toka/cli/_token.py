@@ -63,6 +63,33 @@ def mint(*, data_dir: Path, subject: str, permissions: tuple[str, ...], ttl: str
 
 
 @command.command(
+    "api-key",
+    epilog="\b\nExample:\n  toka token api-key --subject ci --permission 'run:*:*'"
+    " >> .toka/identities.toml",
+)
+@click.option("--subject", required=True, help="Who the key speaks for.")
+@click.option(
+    "--permission", "permissions", multiple=True, required=True, help="Repeatable, as for mint."
+)
+def api_key(*, subject: str, permissions: tuple[str, ...]) -> int:
+    """Make an API key that a service exchanges for tokens: what to keep, and the key to give away.
+
+    What identities.toml keeps is printed, and holds no secret; the key is shown once, on the error
+    output.
+    """
+    from toka.auth import new_api_key  # noqa: PLC0415 - not for --help
+
+    key, record = new_api_key(subject, permissions)
+    click.echo("[[api_key]]")
+    # Of text and lists of text JSON is TOML too, but for the surrogates that it escapes other
+    # planes with, and for DEL, which no permission or name holds.
+    for name in ("key_id", "digest", "subject", "permissions"):
+        click.echo(f"{name} = {json.dumps(getattr(record, name), ensure_ascii=False)}")
+    click.echo(f"The key, shown only now: {key}", err=True)
+    return Exit.MET
+
+
+@command.command(
     "inspect",
     epilog='\b\nExamples:\n  toka token inspect "$TOKA_TOKEN"\n  toka token inspect - < token.txt',
 )

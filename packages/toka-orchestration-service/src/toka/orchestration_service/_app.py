@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from aiohttp import web
 
-from toka.auth import AuthenticationError, credential_of
+from toka.auth import AuthenticationError, auth_application, credential_of
 from toka.orchestration_service._call import MAX_BODY_BYTES, Call
 from toka.orchestration_service._problems import problems
 from toka.orchestration_service._routes import ROUTES
@@ -22,13 +22,17 @@ if TYPE_CHECKING:
     from toka.orchestration_service._service import Service
 
 _HEADERS: Final = {
-    "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "Server": "toka",
     "X-Content-Type-Options": "nosniff",
 }
+TOKENS: Final = "/auth"
+"""Below this are the endpoints of tokens, where there are any."""
+TOKEN_PATHS: Final = frozenset(
+    f"{TOKENS}/{name}" for name in ("token", "introspect", "revoke", "jwks")
+)
 _CLAIMS: Final = web.RequestKey("claims", object)
 
 
@@ -41,10 +45,16 @@ def build_app(service: Service) -> web.Application:
     app.on_response_prepare.append(_add_headers)
     for route in ROUTES:
         app.router.add_route(route.method, route.pattern, _endpoint(service, route))
+    settings = service.settings
+    if settings.endpoints is not None:
+        tokens = auth_application(settings.endpoints, base_url=settings.public_url)
+        app.add_subapp(TOKENS, tokens)
     return app
 
 
 async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:
+    # Public keys may be kept for a while, and their endpoint says for how long.
+    response.headers.setdefault("Cache-Control", "no-store")
     response.headers.update(_HEADERS)
 
 
@@ -68,7 +78,10 @@ def _name_of(canonical: str) -> str:
 
 
 def _authenticated(service: Service) -> Middleware:
-    open_paths = frozenset(route.path for route in ROUTES if route.is_open)
+    # The endpoints of tokens find out themselves who calls; for an exchange nobody has to be known.
+    open_paths = {route.path for route in ROUTES if route.is_open}
+    if service.settings.endpoints is not None:
+        open_paths |= TOKEN_PATHS
 
     @web.middleware
     async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -18,7 +18,7 @@ from toka.types import NANOSECONDS
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from toka.auth import Authenticator
+    from toka.auth import Authenticator, Endpoints
     from toka.orchestration import Orchestrator
     from toka.runtime import Runtime
 
@@ -36,6 +36,8 @@ class Settings:
     public_url: str | None = None
     """Scheme, host and port as clients see them, which proofs of possession name (RFC 9449); what
     the request says if left out, which behind a proxy is something else."""
+    endpoints: Endpoints | None = None
+    """Exchanges, describes and takes back tokens below `/auth`; nothing does if left out."""
 
 
 class Service:
