@@ -82,7 +82,9 @@ def test_an_ended_agent_does_nothing(world, agent, make):
     assert refused.details["state"] == "completed"
 
 
-@pytest.mark.parametrize("make", [ResumeAgent, lambda a: RestartAgent(a, "")], ids=["resume", "restart"])
+@pytest.mark.parametrize(
+    "make", [ResumeAgent, lambda a: RestartAgent(a, "")], ids=["resume", "restart"]
+)
 def test_an_agent_that_lives_is_neither_resumed_nor_restarted(world, agent, make):
     assert world.refused(make(agent)).code == "kernel.wrong_state"
 
