@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toka.llm_gateway import RouteState
-from toka.llm_gateway._breaker import CircuitBreaker
+from toka.llm_gateway.routing._breaker import CircuitBreaker
 
 SECOND = 1_000_000_000
 

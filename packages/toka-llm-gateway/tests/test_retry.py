@@ -13,7 +13,7 @@ from toka.llm_gateway import (
     RetryPolicy,
     StreamInterrupted,
 )
-from toka.llm_gateway._retry import may_repeat, retry_after_ns
+from toka.llm_gateway.http._retry import may_repeat, retry_after_ns
 
 SECOND = 1_000_000_000
 NOW = 1_700_000_000 * SECOND  # Tue, 14 Nov 2023 22:13:20 GMT

@@ -18,7 +18,7 @@ from toka.llm_gateway import (
     ResponseInvalid,
     RetryPolicy,
 )
-from toka.llm_gateway._quote import MAX_QUOTE, quote
+from toka.llm_gateway.http._quote import MAX_QUOTE, quote
 from toka.llm_gateway.testing import Refuse
 
 KEY = "sk-ant-0123456789abcdef"

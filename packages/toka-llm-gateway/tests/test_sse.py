@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toka.llm_gateway import ResponseTooLarge
-from toka.llm_gateway._sse import SseParser
+from toka.llm_gateway.formats._sse import SseParser
 
 
 def parse(*chunks: bytes) -> list[tuple[bytes, bytes]]:

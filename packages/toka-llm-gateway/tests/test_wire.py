@@ -25,8 +25,8 @@ from toka.llm_gateway import (
     ToolUseStart,
     Usage,
 )
-from toka.llm_gateway._anthropic import AnthropicDialect
-from toka.llm_gateway._openai import OpenAIDialect
+from toka.llm_gateway.formats.anthropic._dialect import AnthropicDialect
+from toka.llm_gateway.formats.chat._dialect import OpenAIDialect
 from toka.llm_gateway.testing import Raw, reply
 from toka.llm_gateway.testing._fake_anthropic import _complaints as anthropic_complaints
 from toka.llm_gateway.testing._fake_openai import _complaints as openai_complaints

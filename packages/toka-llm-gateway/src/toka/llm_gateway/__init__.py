@@ -1,6 +1,5 @@
 """One face to language models: Anthropic Messages and OpenAI chat completions over aiohttp."""
 
-from toka.llm_gateway._breaker import RouteState
 from toka.llm_gateway._environment import model_from_environment
 from toka.llm_gateway._errors import (
     AuthenticationFailed,
@@ -32,8 +31,6 @@ from toka.llm_gateway._events import (
     TextDelta,
     ToolUseStart,
 )
-from toka.llm_gateway._fallback import FallbackModel, FallbackPolicy, RouteHealth
-from toka.llm_gateway._http_model import MAX_RESPONSE_BYTES, HttpModel, HttpOptions
 from toka.llm_gateway._messages import (
     ModelMessage,
     Part,
@@ -45,17 +42,20 @@ from toka.llm_gateway._messages import (
 )
 from toka.llm_gateway._model import Model
 from toka.llm_gateway._prices import Price, PriceTable
-from toka.llm_gateway._providers import (
+from toka.llm_gateway._request import DEFAULT_MAX_OUTPUT_TOKENS, ModelRequest, ToolSchema
+from toka.llm_gateway._response import Cost, Estimate, ModelResponse, StopReason, Usage
+from toka.llm_gateway.http._http_model import MAX_RESPONSE_BYTES, HttpModel, HttpOptions
+from toka.llm_gateway.http._retry import RetryPolicy
+from toka.llm_gateway.http._secret import ApiKey
+from toka.llm_gateway.http._transport import Timeouts
+from toka.llm_gateway.providers._models import (
     ANTHROPIC_URL,
     OPENAI_URL,
     AnthropicModel,
     OpenAIChatModel,
 )
-from toka.llm_gateway._request import DEFAULT_MAX_OUTPUT_TOKENS, ModelRequest, ToolSchema
-from toka.llm_gateway._response import Cost, Estimate, ModelResponse, StopReason, Usage
-from toka.llm_gateway._retry import RetryPolicy
-from toka.llm_gateway._secret import ApiKey
-from toka.llm_gateway._transport import Timeouts
+from toka.llm_gateway.routing._breaker import RouteState
+from toka.llm_gateway.routing._fallback import FallbackModel, FallbackPolicy, RouteHealth
 
 __all__ = [
     "ANTHROPIC_URL",

@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from toka.llm_gateway._errors import ConfigurationInvalid
-from toka.llm_gateway._http_model import HttpOptions
 from toka.llm_gateway._prices import PriceTable
-from toka.llm_gateway._providers import (
+from toka.llm_gateway.http._http_model import HttpOptions
+from toka.llm_gateway.http._secret import ApiKey
+from toka.llm_gateway.http._transport import Timeouts
+from toka.llm_gateway.providers._models import (
     ANTHROPIC_URL,
     OPENAI_URL,
     AnthropicModel,
     OpenAIChatModel,
 )
-from toka.llm_gateway._secret import ApiKey
-from toka.llm_gateway._transport import Timeouts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from toka.llm_gateway._http_model import HttpModel
+    from toka.llm_gateway.http._http_model import HttpModel
 
 _PREFIX: Final = "TOKA_LLM_"
 _MAX_FILE_BYTES: Final = 1024 * 1024

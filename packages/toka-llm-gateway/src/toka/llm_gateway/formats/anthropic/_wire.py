@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from toka.llm_gateway._dialect import Refusal
 from toka.llm_gateway._errors import (
     AuthenticationFailed,
     CallFailed,
@@ -21,6 +20,7 @@ from toka.llm_gateway._errors import (
 )
 from toka.llm_gateway._messages import Part, Reasoning, Text, ToolUse
 from toka.llm_gateway._response import StopReason, Usage
+from toka.llm_gateway.formats._dialect import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

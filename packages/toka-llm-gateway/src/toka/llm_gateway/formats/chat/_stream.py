@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from toka.llm_gateway._dialect import Answer, Delta, StreamRefused
 from toka.llm_gateway._errors import ProviderError, StreamInterrupted
 from toka.llm_gateway._events import ArgumentsDelta, ReasoningDelta, TextDelta, ToolUseStart
-from toka.llm_gateway._openai_wire import (
+from toka.llm_gateway.formats._dialect import Answer, Delta, StreamRefused
+from toka.llm_gateway.formats.chat._wire import (
     WireError,
     WireFunction,
     WireToolCall,
@@ -22,7 +22,7 @@ from toka.llm_gateway._openai_wire import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from toka.llm_gateway._sse import ServerSentEvent
+    from toka.llm_gateway.formats._sse import ServerSentEvent
 
 _DONE: Final = b"[DONE]"
 

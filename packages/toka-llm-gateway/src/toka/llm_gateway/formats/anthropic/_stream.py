@@ -6,22 +6,22 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from toka.llm_gateway._anthropic_wire import (
+from toka.llm_gateway._errors import ProviderError, ResponseInvalid, StreamInterrupted
+from toka.llm_gateway._events import ArgumentsDelta, ReasoningDelta, TextDelta, ToolUseStart
+from toka.llm_gateway._messages import ModelMessage, Part, ToolUse
+from toka.llm_gateway.formats._dialect import Answer, Delta, StreamRefused, parse_arguments
+from toka.llm_gateway.formats.anthropic._wire import (
     WireBlock,
     WireUsage,
     part_of,
     refusal_of,
     stop_reason_of,
 )
-from toka.llm_gateway._dialect import Answer, Delta, StreamRefused, parse_arguments
-from toka.llm_gateway._errors import ProviderError, ResponseInvalid, StreamInterrupted
-from toka.llm_gateway._events import ArgumentsDelta, ReasoningDelta, TextDelta, ToolUseStart
-from toka.llm_gateway._messages import ModelMessage, Part, ToolUse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from toka.llm_gateway._sse import ServerSentEvent
+    from toka.llm_gateway.formats._sse import ServerSentEvent
 
 
 class _Start(msgspec.Struct):

@@ -8,22 +8,6 @@ from typing import TYPE_CHECKING, Final
 import attrs
 import msgspec
 
-from toka.llm_gateway._anthropic_stream import AnthropicAssembler
-from toka.llm_gateway._anthropic_wire import (
-    WireBlock,
-    WireUsage,
-    part_of,
-    refusal_of,
-    stop_reason_of,
-)
-from toka.llm_gateway._dialect import (
-    Answer,
-    Assembler,
-    Refusal,
-    decode_body,
-    encode_body,
-    kind_of_status,
-)
 from toka.llm_gateway._messages import (
     ModelMessage,
     Part,
@@ -31,6 +15,22 @@ from toka.llm_gateway._messages import (
     Text,
     ToolOutput,
     ToolUse,
+)
+from toka.llm_gateway.formats._dialect import (
+    Answer,
+    Assembler,
+    Refusal,
+    decode_body,
+    encode_body,
+    kind_of_status,
+)
+from toka.llm_gateway.formats.anthropic._stream import AnthropicAssembler
+from toka.llm_gateway.formats.anthropic._wire import (
+    WireBlock,
+    WireUsage,
+    part_of,
+    refusal_of,
+    stop_reason_of,
 )
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import attrs
 
-from toka.llm_gateway._breaker import CircuitBreaker, RouteState
 from toka.llm_gateway._errors import (
     CallFailed,
     ConfigurationInvalid,
@@ -27,6 +26,7 @@ from toka.llm_gateway._errors import (
 )
 from toka.llm_gateway._events import StreamRestart
 from toka.llm_gateway._response import Cost, Estimate, ModelResponse
+from toka.llm_gateway.routing._breaker import CircuitBreaker, RouteState
 from toka.types import NANOSECONDS, Clock, InvalidValueError, SystemClock
 
 if TYPE_CHECKING:

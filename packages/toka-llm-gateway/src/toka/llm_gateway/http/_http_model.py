@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from toka.llm_gateway._address import check_base_url
-from toka.llm_gateway._dialect import StreamRefused
 from toka.llm_gateway._errors import (
     AuthenticationFailed,
     CallFailed,
@@ -20,20 +18,22 @@ from toka.llm_gateway._errors import (
     StreamInterrupted,
 )
 from toka.llm_gateway._prices import PriceTable
-from toka.llm_gateway._quote import quote
 from toka.llm_gateway._response import Estimate, ModelResponse
-from toka.llm_gateway._retry import RetryPolicy, retry_after_ns
-from toka.llm_gateway._sse import SseParser
-from toka.llm_gateway._transport import Deadline, HttpAnswer, Timeouts, Transport
+from toka.llm_gateway.formats._dialect import StreamRefused
+from toka.llm_gateway.formats._sse import SseParser
+from toka.llm_gateway.http._address import check_base_url
+from toka.llm_gateway.http._quote import quote
+from toka.llm_gateway.http._retry import RetryPolicy, retry_after_ns
+from toka.llm_gateway.http._transport import Deadline, HttpAnswer, Timeouts, Transport
 from toka.types import NANOSECONDS, Clock, SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-    from toka.llm_gateway._dialect import Answer, Assembler, Delta, Dialect, Refusal
     from toka.llm_gateway._events import StreamEvent
     from toka.llm_gateway._request import ModelRequest
-    from toka.llm_gateway._secret import ApiKey
+    from toka.llm_gateway.formats._dialect import Answer, Assembler, Delta, Dialect, Refusal
+    from toka.llm_gateway.http._secret import ApiKey
     from toka.types import Json
 
 MAX_RESPONSE_BYTES: Final = 32 * 1024 * 1024

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from toka.llm_gateway._secret import ApiKey
+    from toka.llm_gateway.http._secret import ApiKey
 
 MAX_QUOTE: Final = 300
 

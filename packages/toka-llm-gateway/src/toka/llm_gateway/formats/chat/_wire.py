@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from toka.llm_gateway._dialect import Refusal, kind_of_status, parse_arguments
 from toka.llm_gateway._errors import (
     AuthenticationFailed,
     CallFailed,
@@ -19,6 +18,7 @@ from toka.llm_gateway._errors import (
 )
 from toka.llm_gateway._messages import ModelMessage, Part, Reasoning, Text, ToolUse
 from toka.llm_gateway._response import StopReason, Usage
+from toka.llm_gateway.formats._dialect import Refusal, kind_of_status, parse_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Final, Literal
 import attrs
 import msgspec
 
-from toka.llm_gateway._dialect import (
+from toka.llm_gateway._errors import ResponseInvalid
+from toka.llm_gateway._messages import ModelMessage, Text, ToolOutput, ToolUse
+from toka.llm_gateway.formats._dialect import (
     Answer,
     Assembler,
     Refusal,
@@ -19,10 +21,8 @@ from toka.llm_gateway._dialect import (
     encode_body,
     kind_of_status,
 )
-from toka.llm_gateway._errors import ResponseInvalid
-from toka.llm_gateway._messages import ModelMessage, Text, ToolOutput, ToolUse
-from toka.llm_gateway._openai_stream import OpenAIAssembler
-from toka.llm_gateway._openai_wire import (
+from toka.llm_gateway.formats.chat._stream import OpenAIAssembler
+from toka.llm_gateway.formats.chat._wire import (
     WireToolCall,
     WireUsage,
     message_of,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from toka.llm_gateway._anthropic import AnthropicDialect
-from toka.llm_gateway._http_model import HttpModel, HttpOptions
-from toka.llm_gateway._openai import OpenAIDialect
-from toka.llm_gateway._secret import ApiKey
+from toka.llm_gateway.formats.anthropic._dialect import AnthropicDialect
+from toka.llm_gateway.formats.chat._dialect import OpenAIDialect
+from toka.llm_gateway.http._http_model import HttpModel, HttpOptions
+from toka.llm_gateway.http._secret import ApiKey
 
 if TYPE_CHECKING:
     from toka.types import JsonObject

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from toka.llm_gateway._messages import ModelMessage
     from toka.llm_gateway._request import ModelRequest
     from toka.llm_gateway._response import StopReason, Usage
-    from toka.llm_gateway._sse import ServerSentEvent
+    from toka.llm_gateway.formats._sse import ServerSentEvent
     from toka.types import JsonObject
 
 T = TypeVar("T")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from toka.llm_gateway._errors import ConfigurationInvalid
 
 if TYPE_CHECKING:
-    from toka.llm_gateway._secret import ApiKey
+    from toka.llm_gateway.http._secret import ApiKey
 
 
 def check_base_url(url: str, key: ApiKey | None, *, allow_insecure: bool) -> str:

@@ -1,0 +1,1 @@
+"""Wire formats: what a conversation is in bytes. No I/O."""

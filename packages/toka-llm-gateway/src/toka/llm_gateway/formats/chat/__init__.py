@@ -1,0 +1,1 @@
+"""OpenAI's chat completions format, and that of all who copy it."""

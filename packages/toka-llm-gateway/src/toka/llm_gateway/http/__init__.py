@@ -1,0 +1,1 @@
+"""Calls over HTTP: connections, time limits, retries, keys."""

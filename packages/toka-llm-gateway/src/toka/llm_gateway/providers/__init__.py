@@ -1,0 +1,1 @@
+"""Whom one can ask: a class for each format, presets, and third parties."""
