@@ -198,8 +198,12 @@ def test_attack_11_quotas(every):
         every(limits=Limits(transfer_bytes=100)).call("out", 0, 101)
     one = every(limits=Limits(io_bytes=1_000))
     with pytest.raises(QuotaError, match="moved"):
-        for _ in range(20):
-            one.call("random", 0, 50)
+        repeat(20, one.call, "random", 0, 50)
+
+
+def repeat(times, call, *arguments):
+    for _ in range(times):
+        call(*arguments)
 
 
 def claims(now, *permissions, untainted=()):

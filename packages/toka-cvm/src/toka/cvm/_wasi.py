@@ -369,7 +369,10 @@ def write_filestat(session: Session, result: int, found: os.stat_result) -> None
     kind = DIRECTORY if stat.S_ISDIR(found.st_mode) else REGULAR
     kind = LINK if stat.S_ISLNK(found.st_mode) else kind
     times = (found.st_atime_ns, found.st_mtime_ns, found.st_ctime_ns)
-    numbers = (found.st_dev, found.st_ino, kind, found.st_nlink, found.st_size, *times)
+    where = (found.st_dev, found.st_ino)
+    if session.deterministic:  # what another machine's disk would tell otherwise
+        times, where = (0, 0, 0), (0, 0)
+    numbers = (*where, kind, found.st_nlink, found.st_size, *times)
     session.write(result, b"".join([(one % 2**64).to_bytes(8, "little") for one in numbers]))
 
 
