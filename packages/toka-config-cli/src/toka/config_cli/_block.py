@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from toka.config_cli._refuse import refuse
-from toka.config_cli._tree import BLOCK, LIST, QUOTED, Found, Tree
+from toka.config_cli._tree import BLOCK, FLOW, LIST, QUOTED, Found, Tree
 from toka.config_cli._write_scalar import block_lines, literal, write_yaml
 
 TYPE_CHECKING = False
@@ -42,7 +42,7 @@ class Block:
         token, end = self._tree.tokens[found.node], self._end(found.node)
         rest = self._text[end : self._line_end(end)]
         site = self._site(found, token.start)
-        room = not rest.strip() and not token.anchor
+        room = not rest.strip() and not token.anchor and token.style is not FLOW
         if room and isinstance(value, dict | list) and value:
             if found.container < 0 and token.style is not BLOCK:
                 return token.start, end, write_yaml(value, flow=True)

@@ -184,4 +184,6 @@ def check_default(name: str, value: object) -> bool | int | float | str:
     if good and isinstance(value, bool | int | float | str):
         return value
     wanted = ", ".join(LEVELS) if name == "log_level" else type(usual).__name__
-    refuse("UsageError", f"The setting {name} does not take {value!r}.", f"It takes {wanted}.")
+    return refuse(
+        "UsageError", f"The setting {name} does not take {value!r}.", f"It takes {wanted}."
+    )

@@ -7,7 +7,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from toka.config_cli._value import Value
+    from toka.config_cli._value import Moment, Value
 
 
 def show(value: Value, format: str = "") -> str:  # noqa: A002 - the word
@@ -33,9 +33,8 @@ def show(value: Value, format: str = "") -> str:  # noqa: A002 - the word
     return json.dumps(value, ensure_ascii=False, indent=2, default=_moment) + "\n"
 
 
-def _moment(value: object) -> str:
-    # Dates and times, the only values that JSON has no word for.
-    return str(value)
+def _moment(value: Moment) -> str:
+    return value.isoformat()
 
 
 def write(text: str) -> None:

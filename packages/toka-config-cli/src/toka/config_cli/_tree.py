@@ -14,7 +14,7 @@ from toka.config_cli._scalar import resolve
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import NoReturn
 
     from toka.config_cli._key_path import KeyPath, Segment
@@ -24,8 +24,8 @@ PLAIN, QUOTED, ALIAS, LIST, MAP, END = "plain", "quoted", "alias", "list", "map"
 BLOCK, FLOW = "block", "flow"
 MAX_DEPTH = 100
 """Containers within containers."""
-MAX_VALUES = 5_000_000
-"""Values of one document, each use of an alias counted: what keeps a YAML bomb small."""
+MAX_ALIASED = 500_000
+"""Values that aliases may add to those written: what keeps a YAML bomb small."""
 _MERGE = "<<"
 _RESOLVED_TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float"))
 
@@ -77,6 +77,7 @@ class Tree:
         """By alias: the node that it stands for."""
         self.yaml = yaml
         self._spent = 0
+        self._read: Callable[[str], Value] = self._core
 
     def place(self, index: int) -> str:
         """Return line and column of a token as `line 3, column 5`."""
@@ -185,23 +186,31 @@ class Tree:
     def _is_list(self, node: int) -> bool:
         return self.tokens[node].kind is LIST
 
-    def data(self, index: int) -> Value:
+    def data(self, index: int, read: Callable[[str], Value] | None = None) -> Value:
         """Return the value of a node, with aliases and merge keys resolved.
+
+        Args:
+            index: The node.
+            read: Which value a plain scalar is; the core schema by default.
 
         Raises:
             SyntaxInvalid: A key is there twice or is no text, an alias contains itself, or
                 aliases make it too large.
         """
         self._spent = 0
+        self._read = read or self._core
         return self._data(index)
+
+    def _core(self, text: str) -> Value:
+        return resolve(text, yaml=self.yaml)
 
     def _data(self, index: int) -> Value:
         self._spent += 1
-        if self._spent > MAX_VALUES:
-            self._refuse(index, f"There are more than {MAX_VALUES:,} values, aliases written out.")
+        if self._spent > len(self.tokens) + MAX_ALIASED:
+            self._refuse(index, f"Aliases add more than {MAX_ALIASED:,} values.")
         token = self.tokens[index]
         if token.kind is PLAIN or token.tag in _RESOLVED_TAGS:
-            return resolve(token.value, yaml=self.yaml)
+            return self._read(token.value)
         if token.kind is QUOTED:
             return token.value
         if token.kind is MAP:
