@@ -23,9 +23,11 @@ COMMANDS = {
     "edit": ("_edit", "Make several changes at once, or open an editor."),
     "create": ("_create", "Write a new file."),
     "list": ("_list", "List the keys of a file, or the configuration files of a folder."),
+    "validate": ("_validate", "Check files against their schemas, with line and column."),
     "convert": ("_convert", "Write a file in another format, and say what is lost."),
     "diff": ("_diff", "Compare two files by their values, whatever their formats."),
     "merge": ("_merge", "Lay files over one another."),
+    "schema": ("_schema", "Print or export the schemas."),
     "global": ("_global", "Show and change the defaults of this command."),
 }
 ALIASES = {"read": "get", "update": "set"}
