@@ -11,9 +11,12 @@ from toka.runtime._errors import (
 from toka.runtime._identifiers import UlidSource
 from toka.runtime._log import Logged, from_store, to_store
 from toka.runtime._recovery import ReplayReport, replay
-from toka.runtime._runtime import Receipt, Runtime, holder_name, open_runtime
+from toka.runtime._runtime import MAX_IN_FLIGHT, Receipt, Runtime, holder_name, open_runtime
+from toka.runtime._tracing import NO_TRACING, Span, SpanKind, Tracing
 
 __all__ = [
+    "MAX_IN_FLIGHT",
+    "NO_TRACING",
     "LogDamaged",
     "LogFailed",
     "Logged",
@@ -24,6 +27,9 @@ __all__ = [
     "Runtime",
     "RuntimeClosed",
     "RuntimeHostError",
+    "Span",
+    "SpanKind",
+    "Tracing",
     "UlidSource",
     "from_store",
     "holder_name",

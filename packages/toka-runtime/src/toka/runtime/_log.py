@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from toka.kernel import KernelEvent, decode_body, encode_body
+from toka.runtime._tracing import trace_in
 from toka.store.core import NewEvent
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ class Logged:
 
     position: int
     event: KernelEvent
+    trace: str = ""
+    """The `traceparent` of who asked for it, if that was recorded."""
 
 
 def to_store(event: KernelEvent, tags: tuple[str, ...] = ()) -> NewEvent:
@@ -59,6 +62,7 @@ def from_store(event: Event) -> Logged:
             actor=event.actor,
             token=event.token,
         ),
+        trace_in(event.tags),
     )
 
 

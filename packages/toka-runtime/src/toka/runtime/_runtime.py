@@ -33,6 +33,7 @@ from toka.runtime._idempotency import Answer, tag_of
 from toka.runtime._identifiers import UlidSource
 from toka.runtime._log import Logged, from_store, pages, to_store
 from toka.runtime._recovery import Recovered, recover, save
+from toka.runtime._tracing import NO_TRACING, tags_of
 from toka.store.core import StoreBusy, StoreError
 from toka.types import Message, OpenHost, SystemClock
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from toka.auth import Authenticator
     from toka.capability.core import Claims
     from toka.kernel import KernelEvent, KernelState
+    from toka.runtime._tracing import Tracing
     from toka.store.core import EventStore, NewEvent
     from toka.types import AgentId, Clock
 
@@ -75,6 +77,7 @@ class _Commit:
     state: KernelState
     name: tuple[str, str] | None = None
     """Subject and key of the request that this answers, if it has a key."""
+    trace: str = ""
 
 
 @attrs.define(eq=False)
@@ -91,6 +94,7 @@ class Runtime:
         store: The log. Read from it freely; only the runtime appends.
         clock: Of this host.
         holder: Names this host in leases and in refusals to others.
+        tracing: Follows what is done here and above; nobody does by default.
     """
 
     def __init__(
@@ -101,10 +105,12 @@ class Runtime:
         clock: Clock,
         recovered: Recovered,
         holder: str,
+        tracing: Tracing = NO_TRACING,
     ) -> None:
         self.store = store
         self.clock = clock
         self.holder = holder
+        self.tracing = tracing
         self._authenticator = authenticator
         self._kernel = kernel
         self._ids = UlidSource(clock)
@@ -129,6 +135,11 @@ class Runtime:
     def position(self) -> int:
         """Position of the last committed event."""
         return self._position
+
+    @property
+    def in_flight(self) -> int:
+        """Submissions that wait for the log; at most `MAX_IN_FLIGHT`."""
+        return len(self._commits)
 
     def authorize(self, message: Message) -> None:
         """Make the decision on a message and drop it: nothing is recorded.
@@ -218,10 +229,12 @@ class Runtime:
         name: tuple[str, str] | None = None,
     ) -> Receipt:
         # Encoded first: text that has no canonical form is found here, while nothing has changed.
-        batch = [to_store(event) for event in events]
+        trace = self.tracing.current
+        tags = tags_of(trace)
+        batch = [to_store(event, tags) for event in events]
         if name is not None:
-            batch[0] = attrs.evolve(batch[0], tags=(tag_of(*name, len(events)),))
-        before, commit = self._decided, _Commit(self._next + 1, events, state, name)
+            batch[0] = attrs.evolve(batch[0], tags=(tag_of(*name, len(events)), *tags))
+        before, commit = self._decided, _Commit(self._next + 1, events, state, name, trace)
         self._commits.append(commit)
         self._decided = state
         self._next += len(events)
@@ -275,7 +288,10 @@ class Runtime:
                 self._answers.remember(*first.name, Answer(first.first, count))
             if not self._closed:
                 self._bus.publish(
-                    [Logged(first.first + index, event) for index, event in enumerate(first.events)]
+                    [
+                        Logged(first.first + index, event, first.trace)
+                        for index, event in enumerate(first.events)
+                    ]
                 )
 
     def _fail(self, error: StoreError) -> None:
@@ -379,6 +395,7 @@ async def open_runtime(
     kernel: Kernel | None = None,
     clock: Clock | None = None,
     holder: str = "",
+    tracing: Tracing = NO_TRACING,
 ) -> AsyncGenerator[Runtime, None]:
     """Recover from a log, become its host, and close on leaving.
 
@@ -389,6 +406,7 @@ async def open_runtime(
         kernel: With its extension families; a plain one by default.
         clock: The system's by default.
         holder: Name of this host in leases; host name and process id by default.
+        tracing: Follows what is done; nobody does by default.
 
     Raises:
         AuthenticationError: The credential is not good.
@@ -398,9 +416,8 @@ async def open_runtime(
     """
     kernel = kernel or Kernel()
     recovered = await recover(kernel, store)
-    runtime = Runtime(
-        store, authenticator, kernel, clock or SystemClock(), recovered, holder or holder_name()
-    )
+    holder, clock = holder or holder_name(), clock or SystemClock()
+    runtime = Runtime(store, authenticator, kernel, clock, recovered, holder, tracing)
     await runtime.submit(Message(credential, OpenHost(runtime.holder)))
     try:
         yield runtime
