@@ -3,6 +3,7 @@
 from typing import Literal
 
 import pytest
+from msgspec import Raw
 
 from toka.kernel import _decide_approvals
 from toka.types import (
@@ -205,11 +206,21 @@ def test_a_question_that_was_never_asked_is_unknown(world, task):
         ({"question": " "}, "kernel.limit_exceeded"),
         ({"name": ""}, "kernel.limit_exceeded"),
         ({"question": "?" * 5_000}, "kernel.limit_exceeded"),
+        ({"shown": Raw(b'{"amount":1}')}, "kernel.malformed_request"),
+        ({"shown": Raw(b'"' + b"x" * 65_536 + b'"')}, "kernel.limit_exceeded"),
     ],
 )
 def test_a_question_is_well_formed(world, task, change, code):
     parts = {"name": "pay", "arguments": digest(b""), "question": "?", "expires": world.now + 1}
     assert world.refused(RequestApproval(task, 1, **(parts | change))).code == code
+
+
+def test_what_is_shown_is_what_the_answer_is_bound_to(world, task):
+    shown = Raw(ARGUMENTS)
+    request = RequestApproval(
+        task, 1, "pay", digest(ARGUMENTS), "?", world.now + 1, "deny", shown=shown
+    )
+    assert bytes(world.do(request).body.shown) == ARGUMENTS
 
 
 def test_questions_are_bounded(world, task, ask, monkeypatch):

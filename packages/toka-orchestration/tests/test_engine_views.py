@@ -19,7 +19,10 @@ from toka.kernel import (
     ApprovalResolved,
     KernelEvent,
     TaskCancelled,
+    TaskFailed,
     TaskReleased,
+    TaskRetried,
+    TaskRevived,
     TaskScheduled,
     TaskStarted,
 )
@@ -33,6 +36,7 @@ from toka.types import (
     Budget,
     EntityId,
     EventId,
+    Failure,
     RestartPolicy,
     TaskSpec,
     ulid,
@@ -145,6 +149,20 @@ def test_the_questions_of_a_task_end_with_it_but_not_with_its_being_given_back(a
     assert len(view.approvals) == 2
     asking.apply(logged(8, TaskCancelled(0, "not wanted", with_agent=False)))
     assert view.approvals == {}
+
+
+def test_attempts_are_kept_with_their_times_and_ends(asking: Runs):
+    (view,) = asking.by_id.values()
+    task = view.agents[AgentId(f"{RUN}/a")].tasks[0]
+    failure = Failure("it.broke", "It broke.")
+    asking.apply(logged(7, TaskReleased(0, 1, "stopped"), time=6))
+    asking.apply(logged(8, TaskStarted(0, 1, 2, "here", 9, 1), time=7))
+    asking.apply(logged(9, TaskRetried(0, 2, 2, failure, 0), time=8))
+    asking.apply(logged(10, TaskStarted(0, 2, 3, "here", 9, 1), time=9))
+    asking.apply(logged(11, TaskFailed(0, 3, failure), time=10))
+    asking.apply(logged(12, TaskRevived(0, 3), time=11))
+    found = [(one.number, one.started, one.ended, one.state, one.reason) for one in task.attempts]
+    assert found == [(1, 5, 8, "failed", "It broke."), (2, 9, 10, "failed", "It broke.")]
 
 
 @pytest.mark.anyio

@@ -12,7 +12,7 @@ import attrs
 
 from toka.kernel import ApprovalRequested
 from toka.runtime import Rejected
-from toka.types import ExpireApproval, RequestApproval, digest
+from toka.types import MAX_SHOWN_BYTES, NULL, ExpireApproval, RequestApproval, digest
 
 if TYPE_CHECKING:
     import msgspec
@@ -76,12 +76,14 @@ class Approvals:
             Rejected: The kernel does not take the request.
 
         """
-        bound = digest(bytes(arguments))
+        text = bytes(arguments)
+        bound, shown = digest(text), arguments if len(text) <= MAX_SHOWN_BYTES else NULL
         # Names and questions are made of what others wrote; what is asked fits the kernel's limits.
         name, question = name[:MAX_NAME], question[:MAX_QUESTION]
         approval = self._asked(name, bound)
         if approval is None:
-            approval = await self._request(name, bound, question, policy or self.policy)
+            request = self._draft(name, bound, question, policy or self.policy, shown)
+            approval = await self._request(request)
         self._taken.add(approval)
         return Answer(approval, await self._wait(approval) == "approve")
 
@@ -94,20 +96,29 @@ class Approvals:
                 return approval
         return None
 
-    async def _request(
-        self, name: str, arguments: bytes, question: str, policy: ApprovalPolicy
-    ) -> EntityId:
+    def _draft(
+        self,
+        name: str,
+        arguments: bytes,
+        question: str,
+        policy: ApprovalPolicy,
+        shown: msgspec.Raw,
+    ) -> RequestApproval:
         session = self.session
-        request = RequestApproval(
+        expires = session.clock.now() + policy.timeout
+        return RequestApproval(
             session.task,
             session.fence,
             name,
             arguments,
             question,
-            session.clock.now() + policy.timeout,
+            expires,
             policy.on_expiry,
+            shown,
         )
-        receipt = await session.submit(request)
+
+    async def _request(self, request: RequestApproval) -> EntityId:
+        receipt = await self.session.submit(request)
         for event in receipt.events:
             if isinstance(event.body, ApprovalRequested):
                 return event.body.approval

@@ -3,8 +3,9 @@
 from typing import ClassVar, Literal
 
 import attrs
+import msgspec
 
-from toka.types import EntityId
+from toka.types import NULL, EntityId
 
 
 @attrs.frozen
@@ -21,6 +22,8 @@ class ApprovalRequested:
     question: str
     expires: int
     on_expiry: Literal["approve", "deny"]
+    shown: msgspec.Raw = NULL
+    """The step's arguments, for whoever answers; `null` where nobody gave them."""
 
 
 @attrs.frozen

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from toka.kernel._approval_facts import ApprovalExpired, ApprovalRequested, ApprovalResolved
-from toka.kernel._decision import require_short, require_text, task_number
+from toka.kernel._decision import require_short, require_size, require_text, task_number
 from toka.kernel._limits import MAX_OPEN_APPROVALS, MAX_REASON_BYTES, MAX_STEP_NAME_BYTES
 from toka.kernel._rejection import refuse
-from toka.types import DIGEST_SIZE, agent_of, digest
+from toka.types import DIGEST_SIZE, MAX_SHOWN_BYTES, agent_of, digest
 
 if TYPE_CHECKING:
     from toka.kernel._decision import Decision
@@ -41,6 +41,7 @@ def request_approval(decision: Decision, operation: RequestApproval) -> None:
         operation.question,
         operation.expires,
         operation.on_expiry,
+        operation.shown,
     )
     decision.record_for(agent, asked, task.last)
 
@@ -52,6 +53,7 @@ def _check_request(decision: Decision, operation: RequestApproval, waiting: int)
             f"An approval is bound to a digest of {DIGEST_SIZE} bytes, not of"
             f" {len(operation.arguments)}.",
         )
+    _check_shown(operation)
     if operation.expires <= decision.now:
         raise refuse("approval_expired", "The approval would have expired before it is asked for.")
     if waiting >= MAX_OPEN_APPROVALS:
@@ -60,6 +62,17 @@ def _check_request(decision: Decision, operation: RequestApproval, waiting: int)
             f"Task {operation.task} has {MAX_OPEN_APPROVALS} approvals open, the most that are"
             " kept.",
             details={"task": operation.task, "limit": MAX_OPEN_APPROVALS},
+        )
+
+
+def _check_shown(operation: RequestApproval) -> None:
+    """Refuse to show a person anything but what the answer is bound to."""
+    require_size(operation.shown, "What an approval shows", MAX_SHOWN_BYTES)
+    shown = bytes(operation.shown)
+    if shown != b"null" and digest(shown) != operation.arguments:
+        raise refuse(
+            "malformed_request",
+            "What an approval shows is not what its digest of the arguments was made of.",
         )
 
 

@@ -40,7 +40,7 @@ from toka.orchestration._run import (
 )
 from toka.orchestration._spec_set import SpecSet, SpecSettings, load_specs, parse_specs
 from toka.orchestration._spec_tasks import playbook_of
-from toka.orchestration._view import AgentView, ApprovalView, Runs, RunView, TaskView
+from toka.orchestration._view import AgentView, ApprovalView, AttemptView, Runs, RunView, TaskView
 
 __all__ = [
     "MAX_REPORTED_ERRORS",
@@ -49,6 +49,7 @@ __all__ = [
     "AgentView",
     "ApprovalView",
     "ArtifactsUnusable",
+    "AttemptView",
     "DependencyCycleError",
     "DuplicateNameError",
     "Granted",

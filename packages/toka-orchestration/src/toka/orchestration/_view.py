@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from toka.kernel import KernelEvent
     from toka.runtime import Logged
+    from toka.types import EventId
 
 AgentPhaseView: TypeAlias = Literal[
     "configured", "running", "suspended", "completed", "failed", "terminated"
@@ -59,6 +60,25 @@ class ApprovalView:
     name: str
     question: str
     expires: int
+    event: EventId
+    """That asked it."""
+    asked: int
+    on_expiry: Literal["approve", "deny"]
+    """What counts if nobody answers."""
+    shown: msgspec.Raw
+    """What the step would be given; `null` where that is too long to be shown."""
+
+
+@attrs.define
+class AttemptView:
+    """One attempt at a task: from its first start to its end, however often it was taken up."""
+
+    number: int
+    started: int
+    ended: int | None = None
+    state: TaskPhaseView = "running"
+    reason: str = ""
+    steps: int = 0
 
 
 @attrs.define
@@ -78,6 +98,7 @@ class TaskView:
     spent: Amounts = NOTHING
     reason: str = ""
     result: msgspec.Raw | None = None
+    attempts: list[AttemptView] = attrs.Factory(list[AttemptView])
 
 
 @attrs.define
@@ -226,10 +247,12 @@ def _apply_task(run: RunView, view: AgentView, event: KernelEvent) -> None:
         case StepStarted() | StepCompleted() | StepFailed():
             _apply_step(task, body)
         case ApprovalRequested() | ApprovalResolved() | ApprovalExpired():
-            _apply_approval(run, view, task, body)
+            _apply_approval(run, view, task, event)
         case TaskStarted(attempt=attempt):
             task.phase, task.attempt = "running", attempt
             task.started = event.time if task.started is None else task.started
+            if not task.attempts or task.attempts[-1].number != attempt:
+                task.attempts.append(AttemptView(attempt, event.time))
             view.phase = "running"
             view.started = event.time if view.started is None else view.started
         case _:
@@ -254,8 +277,23 @@ def _apply_rest(run: RunView, task: TaskView, event: KernelEvent) -> None:
             task.phase, task.ended, task.reason = "cancelled", event.time, reason
         case _:
             return
+    _end_attempt(task, event)
     for asked in _questions(run, task):
         del run.approvals[asked]
+
+
+def _end_attempt(task: TaskView, event: KernelEvent) -> None:
+    if not task.attempts or task.attempts[-1].ended is not None:
+        return
+    attempt = task.attempts[-1]
+    match event.body:
+        case TaskRevived():
+            return
+        case TaskRetried(failure=failure):
+            attempt.state, attempt.reason = "failed", failure.message
+        case _:
+            attempt.state, attempt.reason = task.phase, task.reason
+    attempt.ended = event.time
 
 
 def _apply_step(task: TaskView, body: StepStarted | StepCompleted | StepFailed) -> None:
@@ -263,22 +301,31 @@ def _apply_step(task: TaskView, body: StepStarted | StepCompleted | StepFailed) 
         task.step = body.intent.name
     if not isinstance(body, StepStarted):
         task.steps += 1
+        if task.attempts:
+            task.attempts[-1].steps += 1
         if body.toll is not None:
             task.spent += body.toll.spent
 
 
-def _apply_approval(
-    run: RunView,
-    view: AgentView,
-    task: TaskView,
-    body: ApprovalRequested | ApprovalResolved | ApprovalExpired,
-) -> None:
-    if isinstance(body, ApprovalRequested):
-        run.approvals[body.approval] = ApprovalView(
-            body.approval, view.agent, task.task, body.name, body.question, body.expires
-        )
-    else:
-        run.approvals.pop(body.approval, None)
+def _apply_approval(run: RunView, view: AgentView, task: TaskView, event: KernelEvent) -> None:
+    match event.body:
+        case ApprovalRequested() as body:
+            run.approvals[body.approval] = ApprovalView(
+                body.approval,
+                view.agent,
+                task.task,
+                body.name,
+                body.question,
+                body.expires,
+                event.id,
+                event.time,
+                body.on_expiry,
+                body.shown,
+            )
+        case ApprovalResolved(approval=approval) | ApprovalExpired(approval=approval):
+            run.approvals.pop(approval, None)
+        case _:
+            return
     if task.phase in ("running", "asking"):
         task.phase = "asking" if _questions(run, task) else "running"
 

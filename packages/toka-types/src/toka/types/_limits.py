@@ -19,3 +19,5 @@ MAX_SPEC_BYTES = 1_048_576
 MAX_STEP_RESULT_BYTES = 16_777_216
 """The recorded outcome of one step."""
 MAX_IDEMPOTENCY_KEY_BYTES = 256
+MAX_SHOWN_BYTES = 65_536
+"""Arguments of a step as an approval shows them to whoever answers; longer ones are not shown."""

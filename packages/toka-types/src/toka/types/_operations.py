@@ -324,6 +324,8 @@ class RequestApproval:
     expires: int
     """Nanoseconds since the Unix epoch."""
     on_expiry: Literal["approve", "deny"] = "deny"
+    shown: msgspec.Raw = NULL
+    """The arguments themselves, for whoever answers; `null` to keep them out of the log."""
 
 
 @attrs.frozen
