@@ -8,15 +8,20 @@ from toka.runtime._errors import (
     RuntimeClosed,
     RuntimeHostError,
 )
+from toka.runtime._explanation import MAX_CAUSES, Allowance, Explanation, explain, find_event
 from toka.runtime._identifiers import UlidSource
 from toka.runtime._log import Logged, from_store, to_store
 from toka.runtime._recovery import ReplayReport, replay
 from toka.runtime._runtime import MAX_IN_FLIGHT, Receipt, Runtime, holder_name, open_runtime
-from toka.runtime._tracing import NO_TRACING, Span, SpanKind, Tracing
+from toka.runtime._tracing import NO_TRACING, Attribute, SpanKind, Tracing
 
 __all__ = [
+    "MAX_CAUSES",
     "MAX_IN_FLIGHT",
     "NO_TRACING",
+    "Allowance",
+    "Attribute",
+    "Explanation",
     "LogDamaged",
     "LogFailed",
     "Logged",
@@ -27,10 +32,11 @@ __all__ = [
     "Runtime",
     "RuntimeClosed",
     "RuntimeHostError",
-    "Span",
     "SpanKind",
     "Tracing",
     "UlidSource",
+    "explain",
+    "find_event",
     "from_store",
     "holder_name",
     "open_runtime",
