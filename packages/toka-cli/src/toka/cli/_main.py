@@ -27,6 +27,7 @@ _COMMANDS: Final = {
     "store": ("_store", "Verify, copy, back up, compact and repair logs of events."),
     "token": ("_token", "Mint and inspect capability tokens."),
     "tools": ("_tools", "List tools, and call one."),
+    "cvm": ("_cvm", "Run WebAssembly guests that may do what is granted."),
     "init": ("_init", "Write a first specification to start from."),
     "doctor": ("_doctor", "Look for what is wrong with a data directory, and say what to do."),
 }

@@ -13,6 +13,7 @@ import click
 
 from toka.cli._exits import Exit
 from toka.cli._options import json_option
+from toka.cli._own_token import claims_for
 from toka.cli._show import printable
 
 if TYPE_CHECKING:
@@ -95,18 +96,9 @@ async def _call(name: str, arguments: str, permissions: tuple[str, ...]) -> Tool
 
 def _context(permissions: tuple[str, ...]) -> ToolContext:
     """Return the conditions of a call that is allowed what a token says, made and checked here."""
-    from toka.auth import Authenticator  # noqa: PLC0415 - not for --help
-    from toka.capability.jwt_hs256 import (  # noqa: PLC0415
-        Hs256Key,
-        JwtHs256Issuer,
-        JwtHs256Validator,
-    )
-    from toka.orchestration import TokenDesk  # noqa: PLC0415
-    from toka.tools import ToolContext, Workspace  # noqa: PLC0415
+    from toka.tools import ToolContext, Workspace  # noqa: PLC0415 - not for --help
     from toka.types import SystemClock  # noqa: PLC0415
 
-    # A key for this one call, never written: the token is good for nothing else.
-    key, clock = Hs256Key.generate(), SystemClock()
-    token = TokenDesk(JwtHs256Issuer(key, clock), clock).mint("operator", permissions)
-    claims = Authenticator([JwtHs256Validator([key], clock)], clock).authenticate(token)
+    clock = SystemClock()
+    claims = claims_for(permissions, clock)
     return attrs.evolve(ToolContext(Workspace(Path.cwd()), claims.granted), clock=clock)

@@ -1,0 +1,147 @@
+"""`toka cvm`: guests under a token that is made for the one command."""
+
+import http.server
+import io
+import threading
+
+import pytest
+
+ECHO = """(module
+  (import "wasi_snapshot_preview1" "fd_read"
+    (func $read (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_write"
+    (func $write (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (func (export "_start")
+    (i32.store (i32.const 0) (i32.const 64)) (i32.store (i32.const 4) (i32.const 1000))
+    (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
+    (i32.store (i32.const 4) (i32.load (i32.const 8)))
+    (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))"""
+
+OPEN = """(module
+  (import "wasi_snapshot_preview1" "path_open"
+    (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "a.txt")
+  (func (export "_start") (call $exit
+    (call $open (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 5) (i32.const 0)
+      (i64.const 2) (i64.const 2) (i32.const 0) (i32.const 16)))))"""
+
+LOOP = '(module (func (export "_start") (loop (br 0))))'
+
+GET = """(module
+  (import "toka" "input" (func $input (param i32 i32) (result i32)))
+  (import "toka" "http" (func $http (param i32 i32) (result i32)))
+  (import "toka" "reply" (func $reply (param i32 i32) (result i32)))
+  (import "toka" "output" (func $output (param i32 i32)))
+  (memory (export "memory") 1)
+  (func (export "_start")
+    (drop (call $http (i32.const 0) (call $input (i32.const 0) (i32.const 1000))))
+    (call $output (i32.const 2000) (call $reply (i32.const 2000) (i32.const 9000)))))"""
+
+
+@pytest.fixture
+def module(tmp_path):
+    def write(text):
+        path = tmp_path / "guest.wat"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_runs_a_program_on_its_input(toka, module, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"hello")))
+    result = toka("cvm", "run", module(ECHO), "--input", "-", "--json")
+    assert result.status == 0, result.err
+    assert result.json["output"] == "hello"
+    assert result.json["fuel_used"] > 0
+
+
+def test_what_is_not_granted_is_refused_and_named(toka, module, tmp_path):
+    (tmp_path / "a.txt").write_text("hello")
+    result = toka("cvm", "run", module(OPEN))
+    assert result.status == 5
+    assert "wasi_snapshot_preview1.path_open is not granted" in result.err
+    assert "fs:read:" in result.err
+    assert toka("cvm", "run", module(OPEN), "--grant", f"fs:read:{tmp_path}/**").status == 0
+
+
+def test_a_file_beside_the_granted_one_is_denied_and_said(toka, module, tmp_path):
+    (tmp_path / "a.txt").write_text("hello")
+    result = toka("cvm", "run", module(OPEN), "--grant", f"fs:read:{tmp_path}/b.txt")
+    assert result.status == 1
+    assert f"not granted: fs:read:{tmp_path}/a.txt" in result.err
+    assert "status 76" in result.err
+
+
+def test_fuel_and_time_end_a_guest(toka, module):
+    out_of_fuel = toka("cvm", "run", module(LOOP), "--fuel", "1000")
+    assert (out_of_fuel.status, "cvm.out_of_fuel" in out_of_fuel.err) == (1, True)
+    late = toka("cvm", "run", module(LOOP), "--deadline", "20ms", "--fuel", str(2**40))
+    assert (late.status, "cvm.deadline" in late.err) == (1, True)
+
+
+def test_requests_go_through_the_checks_of_the_tool(toka, module, tmp_path):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answering)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        url = f"http://127.0.0.1:{server.server_port}/x"
+        (tmp_path / "request").write_text(f'{{"method": "GET", "url": "{url}"}}')
+        run = ("cvm", "run", module(GET), "--input", tmp_path / "request", "--json", "--grant")
+        answered = toka(*run, f"net:get:http://127.0.0.1:{server.server_port}/**")
+        assert '"status":200' in answered.json["output"]
+        # The pattern of a whole address range names no host: the address is not public.
+        wide = toka(*run, "net:get:http://**")
+        assert "200" not in wide.json["output"]
+        other = toka(*run, "net:get:http://127.0.0.1:1/**")
+        assert other.json["denied"] == [f"net:get:{url}"]
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class Answering(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+
+    def log_message(self, format, *_):  # noqa: A002 - the name of the base
+        pass
+
+
+def test_inspect_says_what_a_module_needs(toka, module):
+    result = toka("cvm", "inspect", module(OPEN), "--json")
+    assert result.json["exports"] == ["_start"]
+    assert result.json["needs"] == ["fs:read:/directory/**"]
+    text = toka("cvm", "inspect", module(OPEN)).out
+    assert "imports  wasi_snapshot_preview1.path_open  needs fs:read:/directory/**" in text
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--env", "NOVALUE"),
+        ("--grant", "nonsense"),
+        ("--seed", "x"),
+        ("--input", "missing"),
+        ("--export", "nothing"),
+        ("--deadline", "soon"),
+    ],
+)
+def test_wrong_use_is_said(toka, module, arguments):
+    result = toka("cvm", "run", module(LOOP), *arguments)
+    assert result.status in {1, 2}, result.err
+    assert "toka:" in result.err
+    assert "Traceback" not in result.err
+
+
+def test_what_is_no_module_is_said(toka, tmp_path):
+    (tmp_path / "x.wasm").write_bytes(b"not wasm")
+    result = toka("cvm", "run", tmp_path / "x.wasm")
+    assert (result.status, "cvm.invalid_module" in result.err) == (2, True)
