@@ -4,6 +4,7 @@ from toka.orchestration_service._errors import (
     AddressUnusable,
     Conflict,
     Forbidden,
+    ForeignRequest,
     InvalidRequest,
     KeyReused,
     MalformedRequest,
@@ -18,6 +19,7 @@ from toka.orchestration_service._errors import (
 from toka.orchestration_service._listen import LOOPBACK, PORT, create_app, listen, serve
 from toka.orchestration_service._service import Service, Settings, open_service
 from toka.orchestration_service._statuses import STATUS_BY_CODE, Problem, status_of
+from toka.orchestration_service.dashboard._links import SignInLinks
 
 __all__ = [
     "LOOPBACK",
@@ -26,6 +28,7 @@ __all__ = [
     "AddressUnusable",
     "Conflict",
     "Forbidden",
+    "ForeignRequest",
     "InvalidRequest",
     "KeyReused",
     "MalformedRequest",
@@ -35,6 +38,7 @@ __all__ = [
     "Service",
     "ServiceError",
     "Settings",
+    "SignInLinks",
     "Starting",
     "TooLarge",
     "TooMany",

@@ -9,22 +9,28 @@ import msgspec
 from aiohttp import web
 
 from toka.auth import AuthenticationError, auth_application, credential_of
+from toka.capability.core import Claims
 from toka.orchestration_service._call import MAX_BODY_BYTES, Call
 from toka.orchestration_service._problems import problems
 from toka.orchestration_service._routes import ROUTES
+from toka.orchestration_service.dashboard._mount import add_dashboard, is_page
+from toka.orchestration_service.dashboard._session import session_token
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler, Middleware
 
     from toka.auth import Proof
-    from toka.capability.core import Claims
     from toka.orchestration_service._route import Route
     from toka.orchestration_service._service import Service
 
-_HEADERS: Final = {
+_USUAL_HEADERS: Final = {
+    "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
+}
+"""Unless who answers says otherwise: how long keys may be kept, what pages load."""
+_HEADERS: Final = {
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Server": "toka",
     "X-Content-Type-Options": "nosniff",
 }
@@ -33,7 +39,7 @@ TOKENS: Final = "/auth"
 TOKEN_PATHS: Final = frozenset(
     f"{TOKENS}/{name}" for name in ("token", "introspect", "revoke", "jwks")
 )
-_CLAIMS: Final = web.RequestKey("claims", object)
+_CALLER: Final = web.RequestKey[tuple[str, Claims]]("caller", tuple)
 
 
 def build_app(service: Service) -> web.Application:
@@ -49,12 +55,13 @@ def build_app(service: Service) -> web.Application:
     if settings.endpoints is not None:
         tokens = auth_application(settings.endpoints, base_url=settings.public_url)
         app.add_subapp(TOKENS, tokens)
+    add_dashboard(app, service)
     return app
 
 
 async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:
-    # Public keys may be kept for a while, and their endpoint says for how long.
-    response.headers.setdefault("Cache-Control", "no-store")
+    for name, value in _USUAL_HEADERS.items():
+        response.headers.setdefault(name, value)
     response.headers.update(_HEADERS)
 
 
@@ -86,9 +93,10 @@ def _authenticated(service: Service) -> Middleware:
     @web.middleware
     async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
         # Before it is known whether the address means anything: a stranger learns nothing.
-        if request.path not in open_paths:
+        if request.path not in open_paths and not is_page(request.path):
             token, proof = _presented(request, service.settings.public_url)
-            request[_CLAIMS] = await service.authenticator.authenticate_fetching(token, proof)
+            claims = await service.authenticator.authenticate_fetching(token, proof)
+            request[_CALLER] = (token, claims)
         return await handler(request)
 
     return authenticate
@@ -97,12 +105,16 @@ def _authenticated(service: Service) -> Middleware:
 def _presented(request: web.Request, public_url: str | None) -> tuple[str, Proof | None]:
     """Return the token of a request and its holder's proof (RFC 6750, 2.1; RFC 9449, 7.1).
 
+    A browser presents it in the cookie of its session.
+
     Raises:
         AuthenticationError: There is no token, or more than one.
+        ForeignRequest: Somebody else's page makes use of a session.
     """
-    if len(request.headers.getall("Authorization", [])) != 1:
-        raise AuthenticationError
-    token, proof = credential_of(request, base_url=public_url)
+    if "Authorization" in request.headers:
+        token, proof = credential_of(request, base_url=public_url)
+    else:
+        token, proof = session_token(request, public_url), None
     if not token:
         raise AuthenticationError
     return token, proof
@@ -110,8 +122,7 @@ def _presented(request: web.Request, public_url: str | None) -> tuple[str, Proof
 
 def _endpoint(service: Service, route: Route) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
-        token = "" if route.is_open else _presented(request, None)[0]
-        claims: Claims | None = request.get(_CLAIMS)
+        token, claims = request.get(_CALLER, ("", None))
         call = Call(service, request, token, claims)
         if route.needs:
             call.require(route.needs.format(**call.parameters))

@@ -7,6 +7,7 @@ TokaError
     ├── TooLarge              service.too_large          the body, or its nesting
     ├── UnsupportedBody       service.unsupported_body   not JSON, or encoded
     ├── Forbidden             service.forbidden          the token does not cover the request
+    ├── ForeignRequest        service.foreign_request    a page of somebody else's sent it
     ├── NotFound              service.not_found          no such thing, or not for this token
     ├── NotAllowed            service.not_allowed        no such method here
     ├── Conflict              service.conflict           the thing is in another state
@@ -62,6 +63,18 @@ class Forbidden(ServiceError):
             "The token does not cover this request.",
             hint=f"It needs {needed}.",
             details={"needed": needed},
+        )
+
+
+class ForeignRequest(ServiceError):
+    """A page of somebody else's made use of a person's session."""
+
+    default_code = "service.foreign_request"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The request makes use of a session, and does not come from a page of this service.",
+            hint="Reload the page; programs send a token in the Authorization header.",
         )
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from toka.auth import Authenticator, Endpoints
     from toka.orchestration import Orchestrator
+    from toka.orchestration_service.dashboard._links import SignInLinks
     from toka.runtime import Runtime
 
 
@@ -38,6 +39,8 @@ class Settings:
     the request says if left out, which behind a proxy is something else."""
     endpoints: Endpoints | None = None
     """Exchanges, describes and takes back tokens below `/auth`; nothing does if left out."""
+    links: SignInLinks | None = None
+    """Links that sign people in to the dashboard; without, they paste a token."""
 
 
 class Service:

@@ -28,6 +28,7 @@ STATUS_BY_CODE: Final[dict[str, HTTPStatus]] = {
     "runtime.overloaded": HTTPStatus.SERVICE_UNAVAILABLE,
     "service.conflict": HTTPStatus.CONFLICT,
     "service.forbidden": HTTPStatus.FORBIDDEN,
+    "service.foreign_request": HTTPStatus.FORBIDDEN,
     "service.invalid": HTTPStatus.UNPROCESSABLE_ENTITY,
     "service.key_reused": HTTPStatus.UNPROCESSABLE_ENTITY,
     "service.malformed": HTTPStatus.BAD_REQUEST,

@@ -1,0 +1,127 @@
+"""The dashboard as a part of the application: sign-in, pages and assets below one path."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from toka.auth import AuthenticationError
+from toka.orchestration_service._errors import NotFound
+from toka.orchestration_service._statuses import problem_of
+from toka.orchestration_service.dashboard._api import Api
+from toka.orchestration_service.dashboard._assets import Assets
+from toka.orchestration_service.dashboard._links import SIGN_IN
+from toka.orchestration_service.dashboard._pages import PAGES
+from toka.orchestration_service.dashboard._session import mark_of, session_token
+from toka.orchestration_service.dashboard._sign_in import HOME, SignIn, sign_in_path
+from toka.orchestration_service.dashboard._templates import Templates, theme_of
+from toka.types import TokaError
+
+if TYPE_CHECKING:
+    from aiohttp.typedefs import Handler
+
+    from toka.orchestration_service._service import Service
+    from toka.orchestration_service.dashboard._pages import Page
+
+ROOT: Final = "/ui"
+LIVE_HEADER: Final = "X-Toka-Live"
+"""Sent by the script that keeps a page live: it cannot follow a redirection to the sign-in."""
+
+
+def is_page(path: str) -> bool:
+    """Say whether the dashboard answers at a path; it finds out itself who asks."""
+    return path in ("/", ROOT) or path.startswith(f"{ROOT}/")
+
+
+def add_dashboard(app: web.Application, service: Service) -> None:
+    """Mount the dashboard."""
+    assets = Assets()
+    templates = Templates(assets, service.version)
+    sign_in = SignIn(service, templates)
+    router = app.router
+    router.add_get("/", _to_runs)
+    router.add_get(ROOT, _to_runs)
+    router.add_get(SIGN_IN, sign_in.show)
+    router.add_post(SIGN_IN, sign_in.begin)
+    router.add_post(f"{ROOT}/logout", sign_in.end)
+    router.add_get(
+        f"{ROOT}/static/{{version:[0-9a-f]{{16}}}}/{{name:[a-z-]+[.][a-z]+}}", assets.serve
+    )
+    for page in PAGES:
+        router.add_get(page.pattern, _shown(service, templates, page))
+    router.add_get(f"{ROOT}/{{rest:.*}}", _shown(service, templates, None))
+
+
+async def _to_runs(_: web.Request) -> web.Response:
+    return _moved(HOME)
+
+
+def _moved(path: str) -> web.Response:
+    return web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": path})
+
+
+def _shown(service: Service, templates: Templates, page: Page | None) -> Handler:
+    """Return a handler that shows a page to whoever is signed in, and the sign-in to others."""
+
+    async def show(request: web.Request) -> web.StreamResponse:
+        try:
+            api = await _session(service, request)
+        except AuthenticationError:
+            if LIVE_HEADER in request.headers:
+                raise
+            return _moved(sign_in_path(request))
+        try:
+            if page is None:
+                raise NotFound(f"There is no page {request.path[:200]}.")
+            return await _page(templates, page, api)
+        except TokaError as error:
+            return _refusal(templates, api, error)
+
+    return show
+
+
+async def _session(service: Service, request: web.Request) -> Api:
+    """Return the API for who is signed in.
+
+    Raises:
+        AuthenticationError: Nobody is.
+        ForeignRequest: Somebody else's page makes use of the session.
+    """
+    token = session_token(request, service.settings.public_url)
+    if not token:
+        raise AuthenticationError
+    claims = await service.authenticator.authenticate_fetching(token)
+    return Api(service, request, token, claims)
+
+
+async def _page(templates: Templates, page: Page, api: Api) -> web.Response:
+    # Before anything is read: what happens meanwhile is told again rather than missed.
+    position = api.service.runtime.position
+    context = await page.handler(api)
+    live = page.live.format(**api.request.match_info)
+    frame = _frame(api, page.section) | {"position": position, "live": live}
+    frame["waiting"] = len((await api.get("/v1/approvals"))["approvals"])
+    return templates.response(page.template, frame | context)
+
+
+def _refusal(templates: Templates, api: Api, error: TokaError) -> web.Response:
+    problem = problem_of(error)
+    return templates.response(
+        "error.html", _frame(api, "") | {"problem": problem}, status=problem.status
+    )
+
+
+def _frame(api: Api, section: str) -> dict[str, object]:
+    """Return what every page shows around its own."""
+    return {
+        "section": section,
+        "position": 0,
+        "live": "",
+        "waiting": 0,
+        "subject": api.claims.subject,
+        "mark": mark_of(api.token),
+        "query": dict(api.request.query),
+        "theme": theme_of(api.request),
+    }
