@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import anyio
+import attrs
 import pytest
 
 from toka.capability.core import PermissionSet
@@ -410,3 +411,9 @@ async def test_many_commands_at_once(run) -> None:
         for number in range(16):
             tasks.start_soon(one, number)
     assert sorted(map(int, outputs)) == list(range(16))
+
+
+async def test_a_command_is_given_what_the_call_belongs_to(run, context_for: ContextFor) -> None:
+    context = attrs.evolve(context_for("proc:run:*"), environment={"TRACEPARENT": "00-1-2-01"})
+    done = await run("printenv", "TRACEPARENT", context=context)
+    assert done["stdout"] == "00-1-2-01\n"

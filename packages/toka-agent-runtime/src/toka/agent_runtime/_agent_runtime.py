@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from toka.kernel import KernelEvent
     from toka.llm_gateway import Model
-    from toka.runtime import Receipt, Runtime
+    from toka.runtime import Attribute, Receipt, Runtime
     from toka.types import Json, TaskId
 
 Program: TypeAlias = Playbook | Code | ModelProgram
@@ -126,8 +126,9 @@ class AgentRuntime:
                 if rejected.code != "kernel.wrong_state":
                     raise
                 return await self._ended(task, rejected)
-            run = await self._prepare(session, admitted, variables, options)
-            outcome = await self._attempt(run, program)
+            with self.runtime.tracing.span("task", _said(session)):
+                run = await self._prepare(session, admitted, variables, options)
+                outcome = await self._attempt(run, program)
             if isinstance(outcome, TaskOutcome):
                 return outcome
             await self._wait_until(outcome)
@@ -278,6 +279,10 @@ async def _execute(run: Run, program: Program) -> Json:
         case ModelProgram():
             tools = offered_tools(run.tools, program.tools, run.granted)
             return await run_model(program, tools, context)
+
+
+def _said(session: Session) -> dict[str, Attribute]:
+    return {"toka.task.id": session.task, "toka.task.attempt": session.attempt}
 
 
 def _fault(error: BaseException) -> TokaError | None:

@@ -28,7 +28,8 @@ from toka.types import Amounts, digest
 if TYPE_CHECKING:
     from toka.agent_runtime._run import Run
     from toka.agent_runtime._steps import Place
-    from toka.llm_gateway import Estimate, ModelResponse
+    from toka.llm_gateway import Estimate, Model, ModelResponse
+    from toka.runtime import Attribute
 
 NAME: Final = "model"
 
@@ -90,7 +91,7 @@ class Conversation:
 
         """
         run = self._run
-        arguments = msgspec.Raw(_ENCODER.encode(self._news()))
+        arguments, settings = msgspec.Raw(_ENCODER.encode(self._news())), self.settings
 
         def plan() -> Plan:
             model, request = run.model(), self._request()
@@ -98,10 +99,11 @@ class Conversation:
             return Plan((permission,), _amounts(model.estimate(request)))
 
         async def call(_: int) -> Outcome:
-            response = await run.model().complete(self._request(step_key.get()))
+            model = run.model()
+            response = await model.complete(self._request(step_key.get()))
+            run.session.runtime.tracing.annotate(_said(model, settings.model, response))
             return Outcome(encode_response(response), _spent(response))
 
-        settings = self.settings
         step = Step(
             NAME,
             "external",
@@ -110,6 +112,7 @@ class Conversation:
             retry=settings.retry,
             timeout=settings.timeout,
             in_doubt="retry",
+            span="chat",
         )
         recorded = await run.steps.run(self._place, step, call)
         response = decode_response(recorded)
@@ -144,6 +147,21 @@ class Conversation:
             settings.temperature,
         )
         return _Arguments(messages, opening=opening)
+
+
+def _said(model: Model, asked: str | None, response: ModelResponse) -> dict[str, Attribute]:
+    """Return what OpenTelemetry's conventions for generative AI say of a call; no text of it."""
+    usage = response.usage
+    return {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": model.provider,
+        "gen_ai.request.model": asked or model.name,
+        "gen_ai.response.model": response.model,
+        "gen_ai.usage.input_tokens": usage.input_tokens
+        + usage.cache_read_tokens
+        + usage.cache_write_tokens,
+        "gen_ai.usage.output_tokens": usage.output_tokens,
+    }
 
 
 def _amounts(estimate: Estimate) -> Amounts:

@@ -43,6 +43,8 @@ from toka.types import (
 )
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     import msgspec
 
     from toka.agent_runtime._approvals import Approvals
@@ -110,6 +112,8 @@ class Step:
     """A message in the mailbox that the step consumes."""
     approval: EntityId | None = None
     """An answer that the step consumes."""
+    span: str = "step"
+    """What the step is called by whoever follows it: one of few names."""
 
 
 Call: TypeAlias = Callable[[int], Awaitable[Outcome]]
@@ -173,13 +177,26 @@ class Steps:
                 await self._settle(place, place.cut)
             recorded = self.journal.take(place.path, place.next)
             if recorded is None:
-                return await self._first(place, step, call)
+                with self._span(place, step):
+                    return await self._first(place, step, call)
             self._check_same(recorded, step)
             if recorded.finished:
                 return await _replayed(place, recorded)
-            return await self._in_doubt(place, step, recorded, call)
+            with self._span(place, step):
+                return await self._in_doubt(place, step, recorded, call)
         finally:
             place.busy = False
+
+    def _span(self, place: Place, step: Step) -> AbstractContextManager[object]:
+        return self.session.runtime.tracing.span(
+            step.span,
+            {
+                "toka.step.name": step.name,
+                "toka.step.path": place.path,
+                "toka.step.ordinal": place.next,
+                "toka.step.effect": step.effect,
+            },
+        )
 
     def _check_same(self, recorded: RecordedStep, step: Step) -> None:
         try:

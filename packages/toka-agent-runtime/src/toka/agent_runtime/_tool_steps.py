@@ -56,6 +56,7 @@ def tool_step(
             run.conditions,
             idempotency_key=step_key.get(),
             timeout_ns=run.options.limits.step_timeout if timeout is None else timeout,
+            environment=run.session.runtime.tracing.environment(),
         )
         result = await found.call(checked, context)
         return Outcome(
@@ -71,6 +72,8 @@ def tool_step(
         retry=retry,
         timeout=None if timeout is None else timeout + GRACE,
         in_doubt=in_doubt or run.options.in_doubt or _default_in_doubt(tool),
+        # What a model calls a tool that is not there is its own text, and no name of a span.
+        span=f"execute_tool {name}" if tool else "execute_tool",
     )
     return step, call
 

@@ -13,6 +13,7 @@ from toka.capability.core import Claims
 from toka.orchestration_service._call import MAX_BODY_BYTES, Call
 from toka.orchestration_service._problems import problems
 from toka.orchestration_service._routes import ROUTES
+from toka.orchestration_service._traced import name_of, traced
 from toka.orchestration_service.dashboard._mount import add_dashboard, is_page
 from toka.orchestration_service.dashboard._session import session_token
 
@@ -46,7 +47,7 @@ def build_app(service: Service) -> web.Application:
     """Return the application of a service that is open."""
     app = web.Application(
         client_max_size=MAX_BODY_BYTES,
-        middlewares=[_metered(service), problems, _authenticated(service)],
+        middlewares=[traced(service), _metered(service), problems, _authenticated(service)],
     )
     app.on_response_prepare.append(_add_headers)
     for route in ROUTES:
@@ -70,18 +71,11 @@ def _metered(service: Service) -> Middleware:
     async def meter(request: web.Request, handler: Handler) -> web.StreamResponse:
         began = time.perf_counter()
         response = await handler(request)
-        resource = request.match_info.route.resource
-        # An address that is not in the table must not become a label: there is no end of them.
-        route = _name_of(resource.canonical) if resource is not None else "other"
-        method = request.method if resource is not None else "other"
+        method, route = name_of(request)
         service.meter.observe(method, route, response.status, time.perf_counter() - began)
         return response
 
     return meter
-
-
-def _name_of(canonical: str) -> str:
-    return canonical.partition(":")[0] + "}" if ":" in canonical else canonical
 
 
 def _authenticated(service: Service) -> Middleware:

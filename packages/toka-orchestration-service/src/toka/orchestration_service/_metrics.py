@@ -69,7 +69,9 @@ async def metrics(call: Call) -> web.Response:
     await _write_log(text, service)
     _write_requests(text, service.meter)
     _write_process(text)
-    return web.Response(body=str(text).encode(), headers={"Content-Type": _CONTENT_TYPE})
+    further = service.settings.metrics() if service.settings.metrics else ""
+    body = (str(text) + further).encode()
+    return web.Response(body=body, headers={"Content-Type": _CONTENT_TYPE})
 
 
 def _write_work(text: Exposition, runs: Runs) -> None:

@@ -16,7 +16,7 @@ from toka.orchestration_service._projection import Projection
 from toka.types import NANOSECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
 
     from toka.auth import Authenticator, Endpoints
     from toka.orchestration import Orchestrator
@@ -39,6 +39,8 @@ class Settings:
     the request says if left out, which behind a proxy is something else."""
     endpoints: Endpoints | None = None
     """Exchanges, describes and takes back tokens below `/auth`; nothing does if left out."""
+    metrics: Callable[[], str] | None = None
+    """Returns further metrics in Prometheus' text format, told after the service's own."""
     links: SignInLinks | None = None
     """Links that sign people in to the dashboard; without, they paste a token."""
 

@@ -18,7 +18,7 @@ from toka.orchestration._conductor import Conductor
 from toka.orchestration._definition import permissions_of_agents
 from toka.orchestration._errors import ArtifactsUnusable, RunBusy, UnknownRun
 from toka.orchestration._faults import single_error
-from toka.orchestration._history import find_run, load_run, result_of
+from toka.orchestration._history import find_run, load_run, result_of, trace_of
 from toka.orchestration._plan import plan
 from toka.orchestration._ready import ready
 from toka.orchestration._run import RunDefinition
@@ -140,7 +140,9 @@ class Orchestrator:
         try:
             view = await load_run(self.runtime.store, run)
             if not view.ended:
-                with single_error():
+                said = {"toka.run.id": run, "toka.run.name": view.name}
+                parent = await trace_of(self.runtime, run)
+                with self.runtime.tracing.span("run", said, parent=parent), single_error():
                     await self._execute(view)
                 view = await load_run(self.runtime.store, run)
             return result_of(view)
@@ -250,7 +252,14 @@ class _Execution:
 
     async def _live(self, name: str) -> None:
         life = self._lives[name]
-        await self._undisturbed(name, lambda: life.live(self._results_for(name)))
+        # Named as OpenTelemetry's conventions for generative AI name what an agent does.
+        said = {
+            "gen_ai.operation.name": "invoke_agent",
+            "gen_ai.agent.name": name,
+            "gen_ai.agent.id": life.agent,
+        }
+        with self._runtime.tracing.span("invoke_agent", said):
+            await self._undisturbed(name, lambda: life.live(self._results_for(name)))
         self._ends.running.discard(name)
         self._note_end(name)
         self._conductor.forget(life.agent)

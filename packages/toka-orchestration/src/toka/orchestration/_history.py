@@ -11,13 +11,14 @@ from toka.kernel import AgentSpawned
 from toka.orchestration._errors import UnknownRun
 from toka.orchestration._run import AgentResult, ObjectiveResult, RunDefinition, RunResult
 from toka.orchestration._view import Runs
-from toka.runtime import Logged, from_store
+from toka.runtime import NO_TRACING, Logged, from_store
 from toka.store.core import Query
 from toka.types import AgentId, EntityId, InvalidValueError, child_agent, root_agent
 
 if TYPE_CHECKING:
     from toka.orchestration._run import RunState
     from toka.orchestration._view import AgentView, RunView
+    from toka.runtime import Runtime
     from toka.store.core import EventStore
 
 
@@ -84,6 +85,14 @@ async def load_run(store: EventStore, run: AgentId) -> RunView:
     for agent in _agents_of(view):
         await _fold(runs, store, agent)
     return view
+
+
+async def trace_of(runtime: Runtime, run: AgentId) -> str:
+    """Return the trace that a run was begun in; empty where none is followed or recorded."""
+    if runtime.tracing is NO_TRACING:
+        return ""
+    traces = [from_store(stored).trace async for stored in runtime.store.read_stream(run)]
+    return traces[0] if traces else ""
 
 
 async def _fold(runs: Runs, store: EventStore, agent: AgentId) -> None:

@@ -13,13 +13,14 @@ from toka.runtime._identifiers import UlidSource
 from toka.runtime._log import Logged, from_store, to_store
 from toka.runtime._recovery import ReplayReport, replay
 from toka.runtime._runtime import MAX_IN_FLIGHT, Receipt, Runtime, holder_name, open_runtime
-from toka.runtime._tracing import NO_TRACING, Span, SpanKind, Tracing
+from toka.runtime._tracing import NO_TRACING, Attribute, SpanKind, Tracing
 
 __all__ = [
     "MAX_CAUSES",
     "MAX_IN_FLIGHT",
     "NO_TRACING",
     "Allowance",
+    "Attribute",
     "Explanation",
     "LogDamaged",
     "LogFailed",
@@ -31,7 +32,6 @@ __all__ = [
     "Runtime",
     "RuntimeClosed",
     "RuntimeHostError",
-    "Span",
     "SpanKind",
     "Tracing",
     "UlidSource",

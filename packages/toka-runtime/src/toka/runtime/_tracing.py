@@ -23,14 +23,6 @@ _TAG: Final = "trace:"
 _NOTHING: Final[Mapping[str, Attribute]] = {}
 
 
-class Span(Protocol):
-    """A piece of work that is being done."""
-
-    def set_attribute(self, key: str, value: Attribute, /) -> None:
-        """Say something of the work that was not known when it began."""
-        ...
-
-
 class Tracing(Protocol):
     """Follows work from one place to the next."""
 
@@ -46,7 +38,7 @@ class Tracing(Protocol):
         *,
         parent: str = "",
         kind: SpanKind = "internal",
-    ) -> AbstractContextManager[Span]:
+    ) -> AbstractContextManager[object]:
         """Let what is done in the block be a span, and what raises end it as failed.
 
         Args:
@@ -55,6 +47,10 @@ class Tracing(Protocol):
             parent: A `traceparent` to belong to; without one it is the open span, if there is any.
             kind: Whether it answers or asks somebody else.
         """
+        ...
+
+    def annotate(self, attributes: Mapping[str, Attribute]) -> None:
+        """Say something of the open span that was not known when it began."""
         ...
 
     def environment(self) -> Mapping[str, str]:
@@ -77,7 +73,7 @@ class _Untraced:
     ) -> Self:
         return self
 
-    def set_attribute(self, key: str, value: Attribute, /) -> None:
+    def annotate(self, attributes: Mapping[str, Attribute]) -> None:
         pass
 
     def environment(self) -> Mapping[str, str]:

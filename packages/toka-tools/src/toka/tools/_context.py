@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping  # noqa: TC003 - attrs resolves it
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -75,3 +76,5 @@ class ToolContext:
     """Longer output is cut, and the result says so."""
     limits: ResourceLimits = ResourceLimits()
     clock: Clock = attrs.field(factory=SystemClock)
+    environment: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    """Variables that every command is given, such as the trace that the call belongs to."""

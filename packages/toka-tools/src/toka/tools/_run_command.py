@@ -97,7 +97,7 @@ class RunCommand(TypedTool[RunCommandArguments]):
                 program=plan.program,
                 argv=arguments.argv,
                 directory=directory,
-                environment=environment | arguments.env,
+                environment={**environment, **context.environment, **arguments.env},
                 stdin=arguments.stdin.encode(),
                 limits=context.limits,
             )
