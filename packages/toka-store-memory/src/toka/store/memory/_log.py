@@ -22,11 +22,11 @@ from toka.store.core import (
     UnknownParent,
     WrongHead,
     WrongVersion,
-    header_digest,
+    header_bytes,
+    make_digester,
     make_event,
     make_receipt,
     meets,
-    payload_digest,
 )
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class Log:
         self.compacted = 0
         self.stored_bytes = 0
         self._shared: dict[bytes, _Shared] = {}
+        self._digest_of = make_digester()
 
     @property
     def shared_payloads(self) -> int:
@@ -150,6 +151,7 @@ class Log:
 
     def _store(self, events: Sequence[NewEvent]) -> Receipt:
         log, positions, streams = self.events, self.positions, self.streams
+        digest_of = self._digest_of
         position, previous = len(log), log[-1].digest if log else EMPTY.digest
         for event in events:
             position += 1
@@ -162,13 +164,13 @@ class Log:
             positions[event.id] = position
             for parent in event.parents:
                 self.children.setdefault(positions[parent], []).append(position)
-            hashed = payload_digest(payload)
+            hashed = digest_of(payload)
             if size < SHARED_FROM_BYTES:
                 self.stored_bytes += size
             else:
                 payload = self._shared_payload(payload, hashed, position)
             version = len(places)
-            digest = header_digest(event, position, version, previous, hashed)
+            digest = digest_of(header_bytes(event, position, version, previous, hashed))
             log.append(
                 make_event(
                     event.id,

@@ -10,18 +10,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from blake3 import blake3
-
 from toka.store.core import (
     SHARED_FROM_BYTES,
     ConditionFailed,
     DuplicateEvent,
     Head,
-    Receipt,
     UnknownParent,
     WrongHead,
     WrongVersion,
     header_bytes,
+    make_digester,
+    make_receipt,
     meets,
     pack_id,
 )
@@ -49,7 +48,7 @@ from toka.store.sled._records import HERE, SHARED, prefix
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from toka.store.core import Absent, NewEvent
+    from toka.store.core import Absent, NewEvent, Receipt
     from toka.store.core.backend import Append
     from toka.store.sled._engine import Engine
 
@@ -82,6 +81,7 @@ class Draft:
         self._location = location
         self._streams, self._kinds = _Prefixes(STREAM), _Prefixes(KIND)
         self._intents, self._tags = _Prefixes(INTENT), _Prefixes(TAG)
+        self._digest_of = make_digester()
         self._stored: Reader | None = None
         self.reset()
 
@@ -163,7 +163,7 @@ class Draft:
         for edge in edges:
             self._batch.put(edge, b"")
         self._highest = highest
-        return Receipt(first, self._position, self._digest)
+        return make_receipt(first, self._position, self._digest)
 
     def _check_ids(self, append: Append) -> bytes:
         highest = self._highest
@@ -205,20 +205,21 @@ class Draft:
 
     def _draft(self, append: Append) -> None:
         position, previous = self._position, self._digest
-        versions, put, streams, kinds = self._versions, self._batch.put, self._streams, self._kinds
+        versions, streams, kinds = self._versions, self._streams, self._kinds
+        put, digest_of = self._batch.put, self._digest_of
         for event, identifier in zip(append.events, append.ids, strict=True):
             position += 1
             stream, payload = event.stream, event.payload
             version = versions.get(stream)
             version = 1 + (self._version(stream) if version is None else version)
             versions[stream] = version
-            hashed = blake3(payload).digest()
-            header = header_bytes(event, position, version, previous, hashed)
-            previous = blake3(header).digest()
+            digest = digest_of(payload)
+            header = header_bytes(event, position, version, previous, digest)
+            previous = digest_of(header)
             packed = number(position)
             place = HERE
             if len(payload) >= SHARED_FROM_BYTES:
-                self._share(payload, hashed, packed)
+                self._share(payload, digest, packed)
                 place, payload = SHARED, b""
             put(EVENT + packed, prefix(previous, place, len(header)) + header + payload)
             put(ID + identifier, packed)

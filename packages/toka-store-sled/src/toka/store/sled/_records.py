@@ -13,9 +13,8 @@ from struct import error as StructError  # noqa: N812 - a class
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from blake3 import blake3
 
-from toka.store.core import Damaged, make_event
+from toka.store.core import Damaged, make_digester, make_event
 from toka.store.sled._keys import COMPACTED, PAYLOAD, read_number
 from toka.types import EventId
 
@@ -82,6 +81,7 @@ class RecordDecoder:
         self._location = location
         self._view = view
         self._compacted: int | None = None
+        self._digest_of = make_digester()
 
     def event(self, position: int, data: bytes) -> Event:
         """Return the event of a record.
@@ -90,6 +90,7 @@ class RecordDecoder:
             Damaged: It is not the event that was written at `position`.
             EngineError: A shared payload cannot be read.
         """
+        digest_of = self._digest_of
         try:
             digest, place, size = _split(data)
             end = _START + size
@@ -112,10 +113,10 @@ class RecordDecoder:
             ) = _decode(header)
         except (StructError, msgspec.DecodeError) as error:
             raise Damaged(self._location, "the record cannot be read", position=position) from error
-        if found != position or blake3(header).digest() != digest:
+        if found != position or digest_of(header) != digest:
             raise Damaged(self._location, _ALTERED, position=position)
         payload = data[end:] if place == HERE else self._elsewhere(place, wanted, position)
-        if blake3(payload).digest() != wanted and place != DROPPED:
+        if digest_of(payload) != wanted and place != DROPPED:
             raise Damaged(self._location, _ALTERED, position=position)
         return make_event(
             name,

@@ -18,11 +18,11 @@ from toka.store.core import (
     UnknownParent,
     WrongHead,
     WrongVersion,
-    header_digest,
+    header_bytes,
+    make_digester,
     make_receipt,
     meets,
     pack_id,
-    payload_digest,
 )
 from toka.store.sqlite._schema import SPAN, SUM_UP
 
@@ -85,6 +85,7 @@ class Draft:
     def __init__(self, connection: sqlite3.Connection, reader: Reader) -> None:
         self._connection = connection
         self._reader = reader
+        self._digest_of = make_digester()
         self.reset()
 
     def reset(self) -> None:
@@ -177,19 +178,20 @@ class Draft:
     def _draft(self, append: Append, causes: dict[int, bytes]) -> None:
         position, previous = self._position, self._digest
         versions, positions, numbers = self._versions, self._positions, self._numbers
+        digest_of = self._digest_of
         for index, event in enumerate(append.events):
             position += 1
             stream, identifier = event.stream, append.ids[index]
             version = versions.get(stream)
             version = 1 + (self._version(stream) if version is None else version)
             payload, content = event.payload, None
-            hashed = payload_digest(payload)
+            hashed = digest_of(payload)
             if len(payload) >= SHARED_FROM_BYTES:
                 self._payloads.append((hashed, position, payload))
                 payload, content = b"", hashed
             if event.tags:
                 self._tags += [(tag, position) for tag in event.tags]
-            previous = header_digest(event, position, version, previous, hashed)
+            previous = digest_of(header_bytes(event, position, version, previous, hashed))
             self._rows.append(
                 (
                     position,

@@ -15,9 +15,9 @@ import msgspec
 from toka.store.core import (
     Damaged,
     Event,
-    header_digest,
+    header_bytes,
+    make_digester,
     make_event,
-    payload_digest,
     unpack_id,
 )
 from toka.types import EventId
@@ -95,6 +95,7 @@ class RowDecoder:
         self._location = location
         self._texts = _Texts(connection, location)
         self._names = _Names()
+        self._digest_of = make_digester()
         self._last: tuple[bytes, EventId] = (b"", EventId(""))
 
     def event(self, row: Row, previous: bytes) -> Event:
@@ -108,10 +109,8 @@ class RowDecoder:
             Damaged: It is not what was written.
         """
         event = self.unchecked(row, previous)
-        computed = header_digest(
-            event, event.position, event.version, previous, event.payload_digest
-        )
-        if computed != event.digest:
+        header = header_bytes(event, event.position, event.version, previous, event.payload_digest)
+        if self._digest_of(header) != event.digest:
             raise Damaged(
                 self._location, "the event is not what was written", position=event.position
             )
@@ -163,7 +162,7 @@ class RowDecoder:
                 _tags.decode(tags) if tags else (),
                 position,
                 version,
-                payload_digest(payload) if payload or content is None else content,
+                self._digest_of(payload) if payload or content is None else content,
                 previous,
                 digest,
             )
