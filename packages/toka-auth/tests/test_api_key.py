@@ -10,9 +10,11 @@ from toka.auth import (
     AuthenticationError,
     Authenticator,
     MemoryRevocations,
+    StoredRevocations,
     new_api_key,
 )
 from toka.capability.core import InvalidClaimsError, TokenRefusedError
+from toka.revocation import MemoryLog, Revocations
 from toka.types import SystemClock
 
 NOW = 1_795_000_000
@@ -106,3 +108,19 @@ def test_any_text_is_a_key_or_the_one_exception(text):
     validator = ApiKeyValidator([new_api_key("ci", [])[1]], SystemClock())
     with contextlib.suppress(TokenRefusedError):
         validator.validate(text)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("kind", ["memory", "log"])
+async def test_attack_4_5_06_an_api_key_that_was_given_back_does_not_return(
+    validator, made, clock, kind
+):
+    node = await Revocations.open(MemoryLog(), clock, max_staleness_seconds=None)
+    revoked = MemoryRevocations() if kind == "memory" else StoredRevocations(node)
+    authenticator = Authenticator([validator], clock, revoked=revoked, audit=lambda _: None)
+    await revoked.take_back(authenticator.identify(made[0]))
+    for _ in range(60):  # More periods, and purges, than any token lives.
+        with pytest.raises(AuthenticationError):
+            authenticator.authenticate(made[0])
+        clock.advance(3_600)
+        await node.forget()

@@ -12,6 +12,8 @@ from toka.auth import (
     SqliteUsedTokens,
     UsedTokensError,
 )
+from toka.capability.core import ExpiresAt
+from toka.capability.delegation import DelegatedValidator, narrow
 from toka.capability.jwt_hs256 import JwtHs256Issuer, JwtHs256Validator
 
 NOW = 1_795_000_000
@@ -36,6 +38,21 @@ def test_attack_4_1_18_a_token_is_used_once(authenticator, token):
     for _ in range(3):
         with pytest.raises(AuthenticationError):
             authenticator.authenticate_once(token)
+
+
+def test_attack_4_1_18_what_was_narrowed_from_a_token_counts_once_with_it(
+    key, clock, used, token, monkeypatch
+):
+    monkeypatch.setattr("toka.auth._once.PURGE_EVERY", 4)
+    validator = DelegatedValidator(JwtHs256Validator([key], clock))
+    authenticator = Authenticator([validator], clock, once=used)
+    short = narrow(token, "bob", [ExpiresAt(NOW + 10)])
+    children = [short, *[narrow(token, f"bob{number}") for number in range(5)], token]
+    assert authenticator.authenticate_once(short).subject == "bob"
+    clock.advance(200)  # What was used has expired, and its root has not.
+    for child in [*children, *children]:
+        with pytest.raises(AuthenticationError):
+            authenticator.authenticate_once(child)
 
 
 def test_attack_4_1_18_a_token_that_fails_otherwise_is_not_used_up(

@@ -1,5 +1,7 @@
+import base64
 import contextlib
 import json
+from typing import ClassVar
 
 import anyio
 import attrs
@@ -24,6 +26,16 @@ from toka.capability.core import TokenRefusedError
 
 pytestmark = pytest.mark.anyio
 NOW = 1_795_000_000
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+
+
+def signature_of(text):
+    data = base64.urlsafe_b64decode(text + "==")
+    return data[:32], int.from_bytes(data[32:], "big")
+
+
+def segment(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 @pytest.fixture
@@ -247,6 +259,35 @@ async def test_a_discovery_that_speaks_for_another_is_not_believed(
         outside.validate(signer.sign(identity))
 
 
+async def test_an_issuer_elsewhere_does_not_make_us_ask_our_own_ports(
+    trusted, clock, identity, signer
+):
+    class Luring:
+        asked: ClassVar[list[str]] = []
+
+        async def __call__(self, url):
+            self.asked.append(url)
+            document = {"issuer": trusted.issuer, "jwks_uri": "http://127.0.0.1:8500/keys"}
+            return json.dumps(document).encode()
+
+    validator = OutsideValidator(trusted, Luring(), clock)
+    await validator.prepare(signer.sign(identity))
+    assert len(Luring.asked) == 1
+
+
+async def test_attack_4_5_07_another_signature_is_no_other_name(outside, signer, identity):
+    token = signer.sign(identity)
+    await outside.prepare(token)
+    signed, _, signature = token.rpartition(".")
+    r, s = signature_of(signature)
+    other = f"{signed}.{segment(r + (P256_ORDER - s).to_bytes(32, 'big'))}"
+    assert other != token
+    # Anybody can make it of the first, and it is as good; so it must not escape a revocation.
+    assert outside.validate(other).token_id == outside.validate(token).token_id
+    different = outside.validate(signer.sign({**identity, "n": 1}))
+    assert different.token_id != outside.validate(token).token_id
+
+
 async def test_two_keys_of_one_name_are_no_keys(outside, signer, new_signer, identity, published):
     published.keys = [signer.jwk(), new_signer("ES256", "k1").jwk()]
     await outside.prepare(signer.sign(identity))
@@ -384,8 +425,10 @@ def test_a_key_that_is_not_for_this_is_refused(signer, changes):
 
 
 def test_a_short_rsa_key_is_refused():
-    with pytest.raises(ValueError, match="bits"):
-        PublicKey.from_jwk({"kty": "RSA", "n": "A" * 171 + "A", "e": "AQAB"})
+    for bits, size in ((1_024, 128), (2_047, 256), (1_024, 256), (2_047, 4_096)):
+        modulus = segment((2**bits - 1).to_bytes(size, "big"))
+        with pytest.raises(ValueError, match="bits"):
+            PublicKey.from_jwk({"kty": "RSA", "n": modulus, "e": "AQAB"})
 
 
 def test_a_point_that_is_not_on_the_curve_is_refused(signer):

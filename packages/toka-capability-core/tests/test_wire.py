@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from toka.capability.core import (
     BUDGET_RESOURCES,
     Claims,
+    Extension,
     InvalidClaimsError,
     TokenRefusedError,
     decode_claims,
@@ -182,3 +183,9 @@ def test_attack_4_1_20_bytes_are_read_or_refused_by_the_one_exception(data):
     for read in (strict_json, decode_claims):
         with contextlib.suppress(TokenRefusedError):
             read(data)
+
+
+def test_no_extension_is_lost_for_its_name():
+    twice = (Extension("acme.place", "here"), Extension("acme.place", "there"))
+    with pytest.raises(InvalidClaimsError, match="one name"):
+        encode_claims(attrs.evolve(CLAIMS, extensions=twice))

@@ -288,6 +288,18 @@ def test_attack_4_2_07_a_deep_hierarchy_needs_no_recursion(root, token):
         DelegatedValidator(root).validate(child)
 
 
+def test_attack_4_2_01_what_an_action_implies_every_ancestor_grants_too(root, issuer, claims):
+    hierarchy = ActionHierarchy.of([("fs", "write", "read")])
+    validator = DelegatedValidator(root, hierarchy=hierarchy)
+    token = issuer.issue(attrs.evolve(claims, permissions=("fs:write:/data/**",)))
+    child = narrow(token, "bob", [OnlyPermissions(("fs:read:/data/**",))], hierarchy=hierarchy)
+    for presented in (token, child):
+        assert validator.validate(presented).granted.covers("fs:read:/data/x")
+        assert validator.explain(presented, "fs:read:/data/x").allowed
+    assert validator.validate(child).granted.covers("fs:write:/data/x") is None
+    assert root.validate(token).granted.covers("fs:read:/data/x") is None  # It was not told.
+
+
 def test_attack_4_2_08_many_ways_to_one_action_take_linear_time():
     rules = []
     for level in range(30):

@@ -2,6 +2,7 @@ import attrs
 import pytest
 
 from toka.capability.core import (
+    ActionHierarchy,
     ExpiresAt,
     MaxBudget,
     MaxDepth,
@@ -72,3 +73,12 @@ def test_the_law_sees_a_caveat_that_turns_guarded_into_granted(monkeypatch):
 
 def test_the_same_seed_is_the_same_run():
     assert check_law(make, chains=50, seed=7) == check_law(make, chains=50, seed=7)
+
+
+HIERARCHY = ActionHierarchy.of([("fs", "write", "read")])
+
+
+def test_attack_4_2_19_the_law_holds_where_actions_imply_one_another():
+    report = check_law(make, chains=3_000, seed=20_261_121, hierarchy=HIERARCHY)
+    assert report.counterexample is None
+    assert report.accepted > 800

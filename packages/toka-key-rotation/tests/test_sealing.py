@@ -1,5 +1,7 @@
 import copy
+import os
 import pickle
+import stat
 import sys
 
 import pytest
@@ -118,6 +120,23 @@ def test_a_wrapping_key_that_others_can_read_is_refused(tmp_path):
     link.symlink_to(path)
     with pytest.raises(WrappingKeyError):
         WrappingKey.from_file(link)
+
+
+def test_a_wrapping_key_of_another_user_is_refused(tmp_path, monkeypatch):
+    path = tmp_path / "key"
+    path.write_text(KEY.unsafe_text())
+    path.chmod(0o600)
+    assert WrappingKey.from_file(path)
+    real = os.fstat
+
+    def of_another(descriptor):
+        status = list(real(descriptor))
+        status[stat.ST_UID] = os.geteuid() + 1
+        return os.stat_result(status)
+
+    monkeypatch.setattr(os, "fstat", of_another)
+    with pytest.raises(WrappingKeyError, match="others"):
+        WrappingKey.from_file(path)
 
 
 def test_no_secret_gets_out():

@@ -132,8 +132,8 @@ async def test_attack_4_5_06_what_was_forgotten_is_not_revived_by_leeway_or_a_cl
     log, clock, claims
 ):
     node = await Revocations.open(log, clock)
-    await node.revoke(Revocation.of_token("t1"))
-    await node.revoke(Revocation.of_token("last"))
+    await node.revoke(Revocation.of_token("t1", expires_at=claims.expires_at))
+    await node.revoke(Revocation.of_token("last", expires_at=claims.expires_at))
     longest = attrs.evolve(claims, expires_at=claims.issued_at + DAY)
     for _ in range(26 * 60):
         clock.advance(60)
@@ -148,6 +148,21 @@ async def test_attack_4_5_06_what_was_forgotten_is_not_revived_by_leeway_or_a_cl
     if isinstance(log, SqliteLog):  # A new process has the floor from the file.
         fresh = await Revocations.open(log, clock)
         assert fresh.denial(longest) is not None
+
+
+async def test_attack_4_5_06_what_may_live_for_ever_is_never_forgotten(log, clock, claims):
+    node = await Revocations.open(log, clock)
+    await node.revoke(Revocation.of_token("api-key/1"))
+    await node.revoke(Revocation.of_token("last", expires_at=claims.expires_at))
+    for _ in range(400):
+        clock.advance(DAY)
+        await node.forget()
+        await node.refresh()
+    later = attrs.evolve(claims, issued_at=clock.wall, expires_at=clock.wall + 900)
+    named = attrs.evolve(later, token_id="api-key/1")  # noqa: S106 - a name
+    assert node.denial(named) is not None
+    assert node.denial(later) is None
+    assert (await Revocations.open(log, clock)).denial(named) is not None
 
 
 async def test_attack_4_5_07_spellings_of_one_identifier_are_one(log, clock, claims):

@@ -28,7 +28,7 @@ def test_a_time_out_of_range_is_refused(bad):
 
 
 def test_a_revocation_is_kept_as_long_as_any_token_lives():
-    assert Revocation.of_token("t").forgettable_at(1_000) >= 1_000 + 86_400 + 60
+    assert Revocation.of_token("t").forgettable_at(0) > 253_402_300_799
     assert Revocation.of_token("t", expires_at=5).forgettable_at(1_000) >= 1_000 + 86_400 + 60
     assert Revocation.of_token("t", expires_at=10**6).forgettable_at(0) >= 10**6 + 60
     assert Revocation.of_everything(issued_until=7).forgettable_at(0) >= 7 + 86_400 + 60

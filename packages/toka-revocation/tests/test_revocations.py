@@ -131,7 +131,7 @@ async def test_following_outlives_an_outage(clock, claims, caplog):
 
 async def test_forgetting_spares_what_is_still_needed(log, clock, claims):
     node = await Revocations.open(log, clock)
-    await node.revoke(Revocation.of_token("t1"))
+    await node.revoke(Revocation.of_token("t1", expires_at=claims.expires_at))
     await node.revoke(Revocation.of_key("k1"))
     clock.advance(DAY)
     await node.forget()

@@ -158,7 +158,7 @@ def test_an_offline_node_answers_by_index_and_refuses_what_it_cannot_tell(clock,
     statuses = StatusList(16, bits=2)
     statuses.set(5, INVALID)
     statuses.set(6, SUSPENDED)
-    indexes = {"t1": 5, "t2": 6, "t3": 7, "t4": 99, "t5": -1}
+    indexes = {"t1": 5, "t2": 6, "t3": 7, "t4": 99, "t5": -1, "t7": True, "t8": "5", "t9": 5.0}
 
     def sign():
         token = sign_status_list(
@@ -173,7 +173,7 @@ def test_an_offline_node_answers_by_index_and_refuses_what_it_cannot_tell(clock,
         denial = check.denial(attrs.evolve(claims, token_id=token_id))
         answers[token_id] = denial and denial.code
     revoked, unknown = "capability.revoked", "capability.revocation_unknown"
-    assert list(answers.values()) == [revoked, revoked, None, unknown, unknown, unknown]
+    assert list(answers.values()) == [revoked, revoked, None, *[unknown] * 6]
     claims = attrs.evolve(claims, token_id="t3")  # noqa: S106 - a name
     clock.advance(60)
     assert (check.epoch, check.denial(claims) is None) == (-1, False)

@@ -20,7 +20,7 @@ from toka.auth._errors import AuthenticationError
 from toka.auth._presented import PreparingValidator
 from toka.auth._revocation import NothingRevoked
 from toka.capability.core import MAX_LEEWAY_SECONDS, Denial, SteadyTime, TokenRefusedError
-from toka.types import MAX_TOKEN_BYTES
+from toka.types import MAX_TOKEN_BYTES, MAX_TOKEN_LIFETIME_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -126,6 +126,9 @@ class Authenticator:
     def authenticate(self, credential: str, proof: Proof | None = None) -> Claims:
         """Return the claims of a genuine credential that is valid now and was not taken back.
 
+        What a validator or a check raises because it cannot judge at all, as with a key ring that
+        cannot be read, reaches the caller: nobody is accepted, and no credential is to blame.
+
         Raises:
             AuthenticationError: It is anything else; the error does not say what.
         """
@@ -156,7 +159,9 @@ class Authenticator:
     def authenticate_once(self, credential: str, proof: Proof | None = None) -> Claims:
         """Authenticate, and use the token up: whoever presents it again is refused.
 
-        The token is used up after every other check, so that a failure costs nobody his token.
+        The token is used up after every other check, so that a failure costs nobody his token. A
+        root and all that was narrowed from it count once together, or its holder could hand it on
+        to as many as he liked.
 
         Raises:
             AuthenticationError: It is not acceptable, or was used before.
@@ -165,7 +170,7 @@ class Authenticator:
         if self._once is None:
             raise RuntimeError("An authenticator needs `once` to let tokens be used once.")
         claims = self.authenticate(credential, proof)
-        if not self._once.burn(claims.token_id, claims.expires_at + MAX_LEEWAY_SECONDS):
+        if not self._once.burn(*_root_of(claims)):
             raise self._refusal(_fingerprint_of(credential), _USED)
         return claims
 
@@ -263,6 +268,14 @@ def _is_presentable(credential: object) -> bool:
         and 0 < len(credential) <= MAX_TOKEN_BYTES
         and credential.isascii()
     )
+
+
+def _root_of(claims: Claims) -> tuple[str, int]:
+    """Return the name of a token's root, and the last second at which that could be accepted."""
+    end = claims.expires_at
+    if claims.chain:  # A hop may end earlier than its root, whose own end nobody knows any more.
+        end = claims.issued_at + MAX_TOKEN_LIFETIME_SECONDS
+    return claims.accounts[0].token_id, end + MAX_LEEWAY_SECONDS
 
 
 def _fingerprint(digest: bytes) -> str:

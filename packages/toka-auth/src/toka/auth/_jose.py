@@ -155,7 +155,7 @@ class PublicKey:
         if kind in _CURVES and found.get("crv") != _CURVES[kind]:
             raise ValueError("the curve of a key is not P-256 or Ed25519")
         members = {"kty": kind} | {name: _member(found, name) for name in _PUBLIC_MEMBERS[kind]}
-        if kind == "RSA" and len(decode_base64url(members["n"])) * 8 < MIN_RSA_BITS:
+        if kind == "RSA" and _bits(members["n"]) < MIN_RSA_BITS:
             raise ValueError(f"an RSA key has fewer than {MIN_RSA_BITS} bits")
         kid, algorithm = found.get("kid"), found.get("alg")
         if algorithm is not None and _KINDS.get(str(algorithm)) != kind:
@@ -166,6 +166,11 @@ class PublicKey:
             None if algorithm is None else str(algorithm),
             _import(members),
         )
+
+
+def _bits(number: str) -> int:
+    # By value: bytes of zero in front make a key longer and no stronger.
+    return int.from_bytes(decode_base64url(number), "big").bit_length()
 
 
 def _check_use(jwk: JsonObject) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 import anyio
 import attrs
@@ -175,6 +176,9 @@ class OutsideKeys:
         if not isinstance(uri, str):
             raise OutsideKeysError(f"{url} names no jwks_uri.")
         check_url(uri)
+        # http is for an issuer on this machine; one elsewhere must not make us ask our own ports.
+        if urlsplit(uri).scheme != "https" and urlsplit(url).scheme == "https":
+            raise OutsideKeysError(f"{url} names a jwks_uri that is not https.")
         return uri
 
 
@@ -243,7 +247,7 @@ class OutsideValidator:
             permissions=rule.permissions,
             issued_at=issued_at,
             expires_at=min(expires_at, issued_at + MAX_TOKEN_LIFETIME_SECONDS),
-            token_id=f"outside/{digest_of(token)}",
+            token_id=f"outside/{_name_of(token)}",
             not_before=_seconds(payload, "nbf") if "nbf" in payload else None,
             untainted=rule.untainted,
             budget=rule.budget,
@@ -253,9 +257,11 @@ class OutsideValidator:
         return claims
 
 
-def digest_of(token: str) -> str:
-    """Name a token that has no trustworthy name of its own."""
-    return encode_base64url(hashlib.sha256(token.encode("ascii")).digest()[:16])
+def _name_of(token: str) -> str:
+    # A token from outside has no name to trust; it is named by what was signed. The signature is no
+    # part: whoever has one of ECDSA can make another, and would get a name that was not revoked.
+    signed = token.rpartition(".")[0]
+    return encode_base64url(hashlib.sha256(signed.encode("ascii")).digest()[:16])
 
 
 def _holds(value: Json, wanted: str) -> bool:

@@ -14,7 +14,7 @@ from toka.auth._errors import TakeBackError
 from toka.capability.core import Denial
 
 if TYPE_CHECKING:
-    from toka.capability.core import Claims
+    from toka.capability.core import Claims, Hop
     from toka.revocation import Revocations
 
 
@@ -35,12 +35,21 @@ class TakesBack(Protocol):
     """Takes tokens back."""
 
     async def take_back(self, claims: Claims) -> None:
-        """Take back a token or hop, for ever, with everything that was narrowed from it.
+        """Take back what `taken_back` names, for ever, with everything that was narrowed from it.
 
         Raises:
             TakeBackError: It may not have been kept; call again until it was.
         """
         ...
+
+
+def taken_back(claims: Claims) -> Hop:
+    """Return the link to revoke when a holder gives his credential back: the first that is his.
+
+    In a chain nobody holds two links, so it is the token's own. An API key holds two: itself, and
+    the period that it is used in; to revoke only that would bring the key back within the hour.
+    """
+    return next(hop for hop in claims.accounts if hop.subject == claims.subject)
 
 
 class NothingRevoked:
@@ -76,7 +85,7 @@ class MemoryRevocations:
 
     async def take_back(self, claims: Claims) -> None:
         """Take back the token or hop with these claims, and everything narrowed from it."""
-        self.revoke_token(claims.token_id)
+        self.revoke_token(taken_back(claims).token_id)
 
     def revoke_subject(self, vault: str, subject: str, *, issued_until: int) -> None:
         """Take back every token of a subject that was issued up to a time, that second included.
@@ -132,7 +141,10 @@ class StoredRevocations:
         """
         from toka.revocation import Revocation, RevocationError  # noqa: PLC0415 - an extra
 
-        revocation = Revocation.of_token(claims.token_id, expires_at=claims.expires_at)
+        link = taken_back(claims).token_id
+        # What outlives the claims, as an API key does, has no expiry that is known here.
+        expiry = claims.expires_at if link == claims.token_id else None
+        revocation = Revocation.of_token(link, expires_at=expiry)
         try:
             await self._revocations.revoke(revocation)
         except RevocationError as error:

@@ -81,7 +81,8 @@ class WrappingKey:
         """Read a key from a file that its owner alone can read.
 
         Raises:
-            WrappingKeyError: It is missing, a link, accessible to others, or no key.
+            WrappingKeyError: It is missing, a link, of another user, accessible to others, or no
+                key.
         """
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -94,7 +95,10 @@ class WrappingKey:
             raise WrappingKeyError(
                 f"The wrapping key {os.fspath(path)!r} cannot be read."
             ) from error
-        if not stat.S_ISREG(status.st_mode) or status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        # Of root's as of our own: nobody else may choose what our keys are encrypted under.
+        ours = status.st_uid in (0, os.geteuid())
+        others = status.st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+        if not stat.S_ISREG(status.st_mode) or others or not ours:
             raise WrappingKeyError(
                 f"The wrapping key {os.fspath(path)!r} can be reached by others.",
                 hint="Make it a regular file with mode 0600.",

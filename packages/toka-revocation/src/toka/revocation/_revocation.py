@@ -52,7 +52,7 @@ class Revocation:
     until: int | None = None
     """Tokens issued up to this second, itself included; None for all, whenever issued."""
     expires_at: int | None = None
-    """When the last of the tokens expires, if they live longer than Toka's own do."""
+    """When the last token that this names expires; None where nobody knows."""
     reason: str = ""
     """For people. Never a secret, nor a token."""
 
@@ -64,8 +64,9 @@ class Revocation:
 
         Args:
             token_id: Its `jti`. The spellings of a UUID are one.
-            expires_at: Its expiry, if it lives longer than a day as an outside token may. A
-                revocation is kept at least as long as Toka's own tokens live; this only extends it.
+            expires_at: Its expiry, or that of the last token that has this name. The revocation is
+                forgotten some time after it, and never before a token of Toka's would have expired.
+                If left out it is kept for ever: by its name alone an API key looks like a token.
             reason: For people.
 
         Raises:
@@ -109,9 +110,9 @@ class Revocation:
         Args:
             revoked_at: When it was taken back. What has this identifier was issued before.
         """
-        if self.kind is Kind.TOKEN:
+        if self.kind is Kind.TOKEN and self.expires_at is not None:
             last = revoked_at + MAX_TOKEN_LIFETIME_SECONDS
-            return max(last, self.expires_at or 0) + MARGIN_SECONDS
+            return max(last, self.expires_at) + MARGIN_SECONDS
         if self.until is None:
             return NEVER
         return self.until + MAX_TOKEN_LIFETIME_SECONDS + MARGIN_SECONDS

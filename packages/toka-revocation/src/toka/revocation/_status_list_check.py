@@ -63,7 +63,8 @@ class StatusListCheck:
         signed, index = self._list, self._index_of(claims)
         if self._time.seconds() >= signed.usable_until:
             return Denial(code="capability.revocation_unknown", rule="the status list is too old")
-        if index is None or not 0 <= index < len(signed.statuses):
+        # A token's own data may be anything, also `true`, which counts as 1 elsewhere.
+        if type(index) is not int or not 0 <= index < len(signed.statuses):
             return Denial(code="capability.revocation_unknown", rule="the token has no status")
         status = signed.statuses[index]
         if status == VALID:

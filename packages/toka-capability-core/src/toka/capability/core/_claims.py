@@ -19,6 +19,7 @@ from toka.capability.core._caveats import (
 )
 from toka.capability.core._denial import Denial
 from toka.capability.core._errors import InvalidClaimsError, PermissionSyntaxError
+from toka.capability.core._hierarchy import NO_IMPLICATIONS, ActionHierarchy
 from toka.capability.core._permission import Permission
 from toka.capability.core._permission_set import PermissionSet
 from toka.capability.core._window import TimeWindow, closes_at, is_open
@@ -105,16 +106,18 @@ class Claims:
     """Who handed it to whom, the root first. Empty for a token straight from its issuer."""
     key_id: str | None = attrs.field(default=None, eq=False)
     """The name of the key that signed it, where a validator says so; no part of the wire."""
+    hierarchy: ActionHierarchy = attrs.field(default=NO_IMPLICATIONS, eq=False, repr=False)
+    """Which actions imply which, as the validator was told; no part of the wire."""
 
     @cached_property
     def granted(self) -> PermissionSet:
         """What the subject may do at any time."""
-        return PermissionSet.parse(self.permissions)
+        return PermissionSet.parse(self.permissions, self.hierarchy)
 
     @cached_property
     def guarded(self) -> PermissionSet:
         """What the subject may do only while it is not tainted."""
-        return PermissionSet.parse(self.untainted)
+        return PermissionSet.parse(self.untainted, self.hierarchy)
 
     @property
     def accounts(self) -> tuple[Hop, ...]:

@@ -38,8 +38,9 @@ def encode_claims(claims: Claims) -> bytes:
     """Return the canonical JSON of `claims`; what is absent is left out.
 
     Raises:
-        InvalidClaimsError: A text is not in normalisation form C, an integer exceeds 64 bits, or
-            the claims are those of a chain, which no single token says.
+        InvalidClaimsError: A text is not in normalisation form C, an integer exceeds 64 bits, two
+            extensions have one name, or the claims are those of a chain, which no single token
+            says.
     """
     if claims.chain:
         raise _unencodable("the claims are those of a chain")
@@ -77,7 +78,10 @@ def _encode_restrictions(claims: Claims) -> dict[str, Json]:
     if claims.holder is not None:
         wire["cnf"] = {"jkt": claims.holder}
     if claims.extensions:
-        wire["ext"] = {extension.name: extension.data for extension in claims.extensions}
+        named = {extension.name: extension.data for extension in claims.extensions}
+        if len(named) != len(claims.extensions):
+            raise _unencodable("two extensions have one name, and one of them would be lost")
+        wire["ext"] = named
     return wire
 
 

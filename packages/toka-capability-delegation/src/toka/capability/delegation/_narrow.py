@@ -5,6 +5,8 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Final
 
+import attrs
+
 from toka.capability.core import (
     MAX_HOPS,
     NO_IMPLICATIONS,
@@ -82,7 +84,7 @@ def _last(text: ChainText, rules: DelegationRules) -> Claims:
         payload = decode_base64url(text.signed.partition(".")[2])
     except ValueError as error:
         raise malformed("the payload is not canonical base64url") from error
-    claims = decode_claims(payload)
+    claims = attrs.evolve(decode_claims(payload), hierarchy=rules.hierarchy)
     check_limits(claims)
     for _, derived in derive(claims, text, rules):
         claims = derived

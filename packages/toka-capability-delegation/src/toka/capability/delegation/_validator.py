@@ -44,7 +44,8 @@ class DelegatedValidator:
             root: Validates the tokens that chains begin with. It has the keys, the time, the
                 audience and the extensions, for the root and for all that follows from it.
             max_depth: Most hops behind a root.
-            hierarchy: Which actions imply which when a hop is held against the one before.
+            hierarchy: Which actions imply which, when a hop is held against the one before and in
+                what the claims grant.
 
         Raises:
             ValueError: The depth is out of range.
@@ -62,7 +63,7 @@ class DelegatedValidator:
         """
         text = ChainText.parse(token)
         if not text.hops:
-            return self._root.validate(token)
+            return self._with_hierarchy(self._root.validate(token))
         claims = self._verified_root(text)
         for _, derived in derive(claims, text, self._rules):
             claims = derived
@@ -102,9 +103,15 @@ class DelegatedValidator:
         try:
             if not text.is_held_by(self._root.unsafe_signature(text.signed)):
                 raise TokenRefusedError.of(_BAD_SIGNATURE)
-            return self._root.unsafe_claims(text.signed)
+            return self._with_hierarchy(self._root.unsafe_claims(text.signed))
         except TokenRefusedError as error:
             raise TokenRefusedError.of(attrs.evolve(error.denial, hop=0)) from error
+
+    def _with_hierarchy(self, root: Claims) -> Claims:
+        # What a hop was held against, its parent must grant to whoever asks it.
+        if self._rules.hierarchy is NO_IMPLICATIONS:
+            return root
+        return attrs.evolve(root, hierarchy=self._rules.hierarchy)
 
     def _judge(self, claims: Claims) -> None:
         try:

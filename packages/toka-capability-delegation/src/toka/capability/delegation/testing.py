@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from toka.capability.core import (
+    NO_IMPLICATIONS,
+    ActionHierarchy,
     Caveat,
     Claims,
     ExpiresAt,
@@ -117,7 +119,11 @@ class _LawClock:
 
 
 def check_law(
-    make: Callable[[Clock], tuple[TokenIssuer, RootValidator]], *, chains: int, seed: int
+    make: Callable[[Clock], tuple[TokenIssuer, RootValidator]],
+    *,
+    chains: int,
+    seed: int,
+    hierarchy: ActionHierarchy = NO_IMPLICATIONS,
 ) -> LawReport:
     """Hold random chains against the law, up to the first counterexample.
 
@@ -126,11 +132,11 @@ def check_law(
             `AUDIENCE`.
         chains: How many chains to try.
         seed: Where the random numbers start; the same seed is the same run.
-
+        hierarchy: Which actions imply which.
     """
     clock = _LawClock()
     issuer, root = make(clock)
-    validator = DelegatedValidator(root)
+    validator = DelegatedValidator(root, hierarchy=hierarchy)
     chance = random.Random(seed)  # noqa: S311 - a test that can be repeated, not a secret
     accepted = allowed = 0
     for number in range(chains):
