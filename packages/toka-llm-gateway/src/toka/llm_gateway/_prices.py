@@ -128,7 +128,7 @@ def _price(value: object, where: str) -> Price:
             f"{where} in the price table needs input and output, may have cache_read, cache_write,"
             " and long_above together with long, and nothing else."
         )
-    if above is not None and (not isinstance(above, int) or above < 1):
+    if above is not None and (type(above) is not int or above < 1):
         raise ConfigurationInvalid(f"{where}.long_above in the price table is not a count.")
     full = _amount(rates["input"], where)
     return Price(
