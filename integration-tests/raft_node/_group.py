@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -241,9 +243,16 @@ def place(address: Address) -> str:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    """Return ports that nobody listens on now.
+
+    Below those that systems give to outgoing connections: while a node is down, nobody gets its.
+    """
+    sockets: list[socket.socket] = []
     try:
+        while len(sockets) < count:
+            with suppress(OSError):
+                port = random.randrange(10_000, 32_000)  # noqa: S311 - not a secret
+                sockets.append(socket.create_server(("127.0.0.1", port)))
         return [each.getsockname()[1] for each in sockets]
     finally:
         for each in sockets:

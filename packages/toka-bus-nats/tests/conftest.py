@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import attrs
@@ -56,9 +58,12 @@ class NatsServer:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    # Below those that systems give to outgoing connections: while the server is down, nobody
+    # gets its.
+    while True:
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", random.randrange(10_000, 32_000)))  # noqa: S311
+            return int(probe.getsockname()[1])
 
 
 @pytest.fixture

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +38,15 @@ def _user() -> str | None:
     return pwd.getpwnam("postgres").pw_name if os.geteuid() == 0 else None
 
 
+def _free_port() -> int:
+    # Below those that systems give to outgoing connections: while the server is down, nobody
+    # gets its.
+    while True:
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", random.randrange(10_000, 32_000)))  # noqa: S311
+            return int(probe.getsockname()[1])
+
+
 @attrs.define
 class PostgresServer:
     """A server with its defaults, in a folder and on a port of its own."""
@@ -49,9 +60,7 @@ class PostgresServer:
         folder = Path(tempfile.mkdtemp(prefix="toka-postgres-"))
         if (user := _user()) is not None:
             shutil.chown(folder, user)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            server = cls(folder, int(probe.getsockname()[1]))
+        server = cls(folder, _free_port())
         initdb = [str(_programs() / "initdb"), "-D", str(folder / "data"), "-U", "toka"]
         initdb += ["-A", "trust", "-E", "UTF8", "--no-sync", "--locale", "C"]
         subprocess.run(initdb, check=True, user=user, cwd="/", stdout=subprocess.DEVNULL)  # noqa: S603
