@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import difflib
+from decimal import Decimal
 from typing import NamedTuple, Protocol, cast
 
 import jsonschema
@@ -78,14 +79,27 @@ def faults(document: Document, value: Value, schema: Schema) -> list[Fault]:
         for path, of_key, message, hint in _told(error):
             fault = Fault(*place(path, of_key=of_key), path, message, hint)
             found.setdefault((path, message), fault)
-    return sorted(found.values(), key=lambda fault: fault[:2])
+    misspelt = {(fault.path[:-1], fault.hint) for fault in found.values()}
+    told = [fault for fault in found.values() if not _is_misspelt(fault, misspelt)]
+    return sorted(told, key=lambda fault: fault[:2])
+
+
+def _is_misspelt(fault: Fault, misspelt: set[tuple[KeyPath, str]]) -> bool:
+    """Say whether a key is missing only because it is there under a misspelt name."""
+    key, missing, _ = fault.message.partition(" is missing")
+    return bool(missing) and (fault.path, f"Did you mean {key}?") in misspelt
 
 
 def _errors(schema: Schema, value: Value) -> Iterator[jsonschema.ValidationError]:
     """Yield what jsonschema finds; its factory of validators has no types of its own."""
     base = jsonschema.Draft202012Validator
     strict = base.TYPE_CHECKER.redefine("integer", _is_integer)
-    rules = {"type": _type, "x-toka-exact": _exact, "x-toka-known": _known}
+    rules = {
+        "type": _type,
+        "x-toka-decimals": _decimals,
+        "x-toka-exact": _exact,
+        "x-toka-known": _known,
+    }
     made: object = validators.extend(base, rules, type_checker=strict)  # type: ignore[no-untyped-call] # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - has no annotations
     yield from cast("Callable[[Schema], _Validator]", made)(schema).iter_errors(value)
 
@@ -105,6 +119,16 @@ def _type(
         yield jsonschema.ValidationError(f"{value} is {value.reason}.", validator="x-toka-exact")
     elif not any(validator.is_type(value, name) for name in wanted):
         yield jsonschema.ValidationError(f"{_kind(value)} is none of {', '.join(wanted)}")
+
+
+def _decimals(
+    validator: _Validator, most: object, value: object, schema: object
+) -> Iterator[jsonschema.ValidationError]:
+    """Count decimals, which `multipleOf` cannot do with binary fractions."""
+    del validator, schema
+    exponent = Decimal(repr(value)).as_tuple().exponent if isinstance(value, float) else 0
+    if isinstance(exponent, int) and -exponent > cast("int", most):
+        yield jsonschema.ValidationError(f"{value} has more than {most} decimals")
 
 
 def _exact(
