@@ -33,7 +33,7 @@ async def end_connections(location, name):
 async def test_a_server_that_ends_in_mid_append_stores_each_once_and_whole(own_server, how):
     """Ten writers append pairs while the server ends five times; nobody sees an error."""
     source, receipts = EventSource(), dict[str, Receipt]()
-    async with await PostgresStore.open(own_server.location()) as store:
+    async with await PostgresStore.open(own_server.location(), patience=100) as store:
 
         async def write(number):
             for _ in range(40):
@@ -43,11 +43,11 @@ async def test_a_server_that_ends_in_mid_append_stores_each_once_and_whole(own_s
         async def end():
             for share in range(1, 6):
                 while len(receipts) < share * 60:
-                    await anyio.lowlevel.checkpoint()
+                    await anyio.sleep(0.001)  # and not a core that the server could use
                 await anyio.to_thread.run_sync(own_server.stop, how)
                 await anyio.to_thread.run_sync(own_server.start)
 
-        with anyio.fail_after(100):
+        with anyio.fail_after(300):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(end)
                 for number in range(10):
