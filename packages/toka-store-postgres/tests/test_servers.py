@@ -33,17 +33,19 @@ async def end_connections(location, name):
 async def test_a_server_that_ends_in_mid_append_stores_each_once_and_whole(own_server, how):
     """Ten writers append pairs while the server ends five times; nobody sees an error."""
     source, receipts = EventSource(), dict[str, Receipt]()
+    reached = [anyio.Event() for _ in range(7)]
     async with await PostgresStore.open(own_server.location(), patience=100) as store:
 
         async def write(number):
             for _ in range(40):
                 pair = source.several(2, f"stream {number}")
                 receipts[pair[0].id] = await store.append(pair)
+                if len(receipts) % 60 == 0:
+                    reached[len(receipts) // 60].set()
 
         async def end():
             for share in range(1, 6):
-                while len(receipts) < share * 60:
-                    await anyio.sleep(0.001)  # and not a core that the server could use
+                await reached[share].wait()
                 await anyio.to_thread.run_sync(own_server.stop, how)
                 await anyio.to_thread.run_sync(own_server.start)
 
