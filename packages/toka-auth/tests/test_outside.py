@@ -235,7 +235,7 @@ async def test_a_key_that_was_withdrawn_is_not_used_for_long(
         outside.validate(token)
 
 
-async def test_an_issuer_that_is_down_is_believed_for_an_hour(
+async def test_attack_4_3_10_an_issuer_that_is_down_is_believed_for_an_hour(
     outside, signer, identity, published, clock
 ):
     token = signer.sign({**identity, "exp": NOW + 10_000})

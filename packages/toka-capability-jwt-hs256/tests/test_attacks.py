@@ -2,6 +2,7 @@ import json
 import pickle
 import random
 import sys
+import time
 import traceback
 
 import pytest
@@ -148,7 +149,13 @@ def test_attack_4_1_08_unknown_key_names_load_nothing_and_are_not_remembered(key
 
 @pytest.mark.parametrize(
     "number",
-    'true "9999999999" null NaN Infinity 1e400 1e30 -1 1.5 9007199254740992'.split(),  # noqa: SIM905 - shorter
+    [
+        *'true "9999999999" null NaN Infinity 1e400 1e30 -1 1.5 9007199254740992'.split(),  # noqa: SIM905 - shorter
+        "253402300800",
+        "9" * 5_000,
+        "01795000900",
+    ],
+    ids=lambda number: number[:20],
 )
 def test_attack_4_1_09_exp_is_an_integer_in_range(refused, forge, wire, number):
     text = json.dumps(wire).replace('"exp": 1795000900', f'"exp": {number}')
@@ -231,6 +238,17 @@ def shapes(token):
     yield json.dumps({"protected": head, "payload": payload, "signature": signature})
     yield from ("", "..", token[:-1] + "\uff21", token.encode(), memoryview(token.encode()))
     yield from (None, 17, [token])
+
+
+def test_attack_4_1_12_what_is_too_much_is_refused_in_five_milliseconds(refused, forge):
+    deep = forge(payload=b"[" * 5_000)  # The most that fits.
+    for forged in (forge(payload=b"x" * 3_000_000), forge(payload=b"[" * 100_000), deep):
+        taken = []
+        for _ in range(5):
+            began = time.process_time()
+            refused(forged, "malformed")
+            taken.append(time.process_time() - began)
+        assert min(taken) < 0.005
 
 
 def test_attack_4_1_13_another_shape_is_refused(refused, token):

@@ -366,19 +366,39 @@ def test_attack_4_4_13_retry_after_is_honest_to_the_millisecond(clock, algorithm
     assert limiter.hit({"key": "a"}).admitted
 
 
-@pytest.mark.parametrize("algorithm", [Algorithm.GCRA, Algorithm.TOKEN_BUCKET])
-def test_attack_4_4_14_no_drift_over_a_long_time(algorithm):
-    # A third of a second is no whole number of anything. As soon as one is admitted, 200,000 times.
-    rules = rules_for(Limit("x", 3, SECOND, algorithm=algorithm, burst=1))
-    start, admitted = 10**12, 0
+BUCKETS = pytest.mark.parametrize("algorithm", [Algorithm.GCRA, Algorithm.TOKEN_BUCKET])
+
+
+def _as_soon_as_admitted(limit, hits):
+    """Return the microseconds that so many hits take, each as soon as it is admitted."""
+    rules, start, admitted = rules_for(limit), 10**12, 0
     state, now = (), start
-    while admitted < 200_000:
+    while admitted < hits:
         after, status = rules.take(state, now, 1)
         if status.admitted:
             state, admitted = after or (), admitted + 1
         else:
             now += status.retry_after or 0
-    assert abs(admitted - (now - start) * 3 // SECOND) <= 1
+    return now - start
+
+
+@BUCKETS
+@pytest.mark.parametrize("burst", [2, 3, 1_000])
+def test_attack_4_4_14_no_drift_over_a_long_time(algorithm, burst):
+    # A third of a second is no whole number of anything.
+    hits = 60_000
+    taken = _as_soon_as_admitted(Limit("x", 3, SECOND, algorithm=algorithm, burst=burst), hits)
+    assert hits - burst == taken * 3 // SECOND
+
+
+@BUCKETS
+@pytest.mark.parametrize("quota", [3, 7, 999, 1_000])
+def test_attack_4_4_14_without_a_burst_the_spacing_is_exact(algorithm, quota):
+    # Nothing makes up for a hit that comes late, and on this clock the next one can only come at
+    # the microsecond after its moment: so 20 in ten million are missing at 3 a second.
+    hits = 20_000
+    taken = _as_soon_as_admitted(Limit("x", quota, SECOND, algorithm=algorithm, burst=1), hits)
+    assert taken == (hits - 1) * -(-SECOND // quota)
 
 
 @ALL

@@ -71,6 +71,10 @@ class Limit:
     algorithm: Algorithm = Algorithm.GCRA
     burst: int | None = None
     """How many may come at once, for the two algorithms that space evenly; the quota if left out.
+
+    From 2 on whoever hits as soon as he may gets the quota exactly, however long. With 1 nothing
+    makes up for a hit that comes late, so it is one in every `period / quota` microseconds, rounded
+    up to a whole one.
     """
     shadow: bool = False
     """Count and report, but never refuse."""
