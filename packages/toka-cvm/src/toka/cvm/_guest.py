@@ -208,7 +208,7 @@ class Guest:
         self.close()
 
     def __del__(self) -> None:
-        if hasattr(self, "_store"):
+        if hasattr(self, "_store") and not self._store.closed:
             self.close()
 
     def _start(self) -> tuple[Number, ...]:

@@ -28,6 +28,8 @@ _FUNCTIONS: Final[tuple[HostFunction, ...]] = (*TOKA.functions, *PREVIEW1.functi
 _BY_NAME: Final = {(one.signature.module, one.signature.name): one for one in _FUNCTIONS}
 _SIGNATURES: Final = tuple([one.signature for one in _FUNCTIONS])
 _BODIES: Final = tuple([one.body for one in _FUNCTIONS])
+_USUAL_LIMITS: Final = Limits()
+_NO_SERVICES: Final = Services()
 STACK_BYTES: Final = 512 * 1024
 
 
@@ -108,11 +110,11 @@ class Machine:
             GuestEndedError: Its start function ended it, or it needs more than its limits.
             CvmError: A seed was given to a machine that is not deterministic.
         """
-        services = services or Services()
+        services = services or _NO_SERVICES
         linked = self._checked(module, authority, services)
         if seed is not None and not self.deterministic:
             raise CvmError("A seed needs Machine(deterministic=True).", code="cvm.no_seed")
-        limits = limits or Limits()
+        limits = limits or _USUAL_LIMITS
         seed = (seed or b"") if self.deterministic else None
         session = Session(_BODIES, authority, services, limits, seed)
         return Guest(linked, session, self._ticker)
@@ -121,7 +123,7 @@ class Machine:
         self, module: GuestModule, authority: Authority, services: Services | None = None
     ) -> tuple[RefusedImport, ...]:
         """Say what would not be linked, and which grants are missing."""
-        host = services or Services()
+        host = services or _NO_SERVICES
         found = [self._refusal(one, authority, host) for one in module.imports]
         return tuple([one for one in found if one is not None])
 

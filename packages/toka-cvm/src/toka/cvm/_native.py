@@ -74,6 +74,7 @@ _store_new = _quick("wasmtime_store_new", c_void_p, c_void_p, c_void_p, c_void_p
 _store_context = _quick("wasmtime_store_context", c_void_p, c_void_p)
 _store_delete = _quick("wasmtime_store_delete", None, c_void_p)
 _store_limits = _quick("wasmtime_store_limiter", None, c_void_p, *[ctypes.c_int64] * 5)
+_on_epoch = _quick("wasmtime_store_epoch_deadline_callback", None, *[c_void_p] * 4)
 _export_get = _quick(
     "wasmtime_instance_export_get", c_bool, c_void_p, c_void_p, c_char_p, c_size_t, c_void_p
 )
@@ -209,6 +210,7 @@ _host_function: Any = _CALLBACK(_host_call)
 _ticked: Any = ctypes.CFUNCTYPE(
     c_size_t, c_void_p, c_void_p, ctypes.POINTER(c_uint64), ctypes.POINTER(c_uint8)
 )(_on_tick)
+_TICKED_ADDRESS: Final = _c.cast(_ticked, c_void_p).value
 
 
 class Linked:
@@ -226,9 +228,17 @@ class Linked:
             self.pre: Any = linker.instantiate_pre(module)
         except wasmtime.WasmtimeError as error:
             raise InvalidModuleError(f"The module does not link: {first_line(error)}.") from error
+        # Addresses, taken once: `ctypes.cast` costs as much as a host call (tools/bench cvm).
+        self.pre_address = _address(self.pre)
         self.engine = engine
+        self.engine_address = _address(engine)
         self.table = table
         self.exports = exports_of(module)
+
+
+def _address(wrapper: Any) -> int:  # noqa: ANN401 - one of wasmtime's classes
+    address: int = _c.cast(wrapper.ptr(), c_void_p).value
+    return address
 
 
 def _define(linker: wasmtime.Linker, number: int, signature: HostSignature) -> None:
@@ -271,8 +281,7 @@ class Store:
         self.session = session
         self._linked = linked
         self._id = next(_ids)
-        any_engine: Any = linked.engine
-        self._pointer: int | None = _store_new(any_engine.ptr(), self._id, None)
+        self._pointer: int | None = _store_new(linked.engine_address, self._id, None)
         self.context: int = _store_context(self._pointer)
         self.caller = Caller(self.context)
         self._instance: Any = _ffi.wasmtime_instance_t()
@@ -281,12 +290,7 @@ class Store:
         _store_limits(
             self._pointer, limits.memory_bytes, limits.table_elements, 1, limits.tables, 1
         )
-        _ffi.dll.wasmtime_store_epoch_deadline_callback(
-            _c.cast(self._pointer, _c.POINTER(_ffi.wasmtime_store_t)),
-            _c.cast(_ticked, _TICK),
-            c_void_p(self._id),
-            _c.cast(0, _FINALIZER),
-        )
+        _on_epoch(self._pointer, _TICKED_ADDRESS, self._id, None)
 
     def start(self) -> None:
         """Instantiate, which runs the start function.
@@ -296,9 +300,8 @@ class Store:
         """
         trap = c_void_p()
         _set_deadline(self.context, 1)
-        any_pre: Any = self._linked.pre
         failed = _instantiate(
-            _c.cast(any_pre.ptr(), c_void_p),
+            self._linked.pre_address,
             self.context,
             ctypes.addressof(self._instance),
             ctypes.addressof(trap),
@@ -359,11 +362,8 @@ class Store:
         return self._pointer is None
 
     def __del__(self) -> None:
-        self.close()
-
-
-_FINALIZER: Any = ctypes.CFUNCTYPE(None, c_void_p)
-_TICK: Any = _dll.wasmtime_store_epoch_deadline_callback.argtypes[1]
+        if self._pointer is not None:
+            self.close()
 
 
 class Export:

@@ -7,6 +7,7 @@ host function begins. Whatever a host function raises ends the guest.
 from __future__ import annotations
 
 import threading
+import time
 from hashlib import shake_256
 from typing import TYPE_CHECKING, Final
 
@@ -60,7 +61,7 @@ class Session:
         self.host_calls = 0
         self._output_left = limits.output_bytes
         self._io_left = limits.io_bytes
-        self._cancelled = threading.Event()
+        self._cancelled = False  # an Event costs a tenth of making a guest
         self._deadline = 0
         self._seed = seed
         self._drawn = 0
@@ -76,7 +77,7 @@ class Session:
 
     def cancel(self) -> None:
         """End the call that runs, from another thread; or the next one."""
-        self._cancelled.set()
+        self._cancelled = True
 
     def tick(self) -> None:
         """Raise when the guest has to end now.
@@ -85,7 +86,7 @@ class Session:
             CancelledError: Somebody gave it up.
             DeadlineError: Its time is over.
         """
-        if self._cancelled.is_set():
+        if self._cancelled:
             raise CancelledError("The call was given up.")
         if self.services.clock.monotonic() >= self._deadline:
             raise DeadlineError("The call took longer than it may.", hint="Give it more time.")
@@ -238,7 +239,7 @@ class Session:
             return
         until = self.services.clock.monotonic() + nanoseconds
         while (left := until - self.services.clock.monotonic()) > 0:
-            self._cancelled.wait(min(left / NANOSECONDS, self.left_seconds(), _POLL_SECONDS))
+            time.sleep(min(left / NANOSECONDS, self.left_seconds(), _POLL_SECONDS))
             self.tick()
 
     def outside(self, work: Callable[[], object]) -> None:
