@@ -1,7 +1,7 @@
 import pytest
 
 from toka.store.core import EventStore, Snapshot, StoreFailed
-from toka.store.core.testing import EventSource, FaultyStore
+from toka.store.core.testing import EventSource, FaultyStore, memory_folder
 
 pytestmark = pytest.mark.anyio
 
@@ -44,3 +44,11 @@ def test_events_of_one_seed_are_the_same_in_every_run():
     assert EventSource(1).several(3) == EventSource(1).several(3)
     ids = [event.id for seed in range(3) for event in EventSource(seed).several(3)]
     assert len(set(ids)) == 9
+
+
+def test_a_folder_is_there_as_long_as_it_is_lent():
+    with memory_folder() as one, memory_folder() as other:
+        assert one != other
+        (one / "file").write_bytes(b"content")
+    assert not one.exists()
+    assert not other.exists()

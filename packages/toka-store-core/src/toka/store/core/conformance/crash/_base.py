@@ -5,17 +5,18 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from pathlib import Path
+import tempfile
 from typing import TYPE_CHECKING, Final
 
 import anyio
 import pytest
 
 from toka.store.core.conformance.crash._promises import run_appends, run_upkeep
-from toka.store.core.testing import LossyDisk
+from toka.store.core.testing import LossyDisk, memory_folder
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
+    from pathlib import Path
     from random import Random
 
     from toka.store.core.conformance.crash._promises import Run
@@ -44,18 +45,12 @@ class CrashBase:
         return int(os.environ.get("TOKA_CRASH_ROUNDS", "200"))
 
     @pytest.fixture
-    def place(self, tmp_path: Path) -> Iterator[Path]:
-        """Return a folder; in memory where there is one, for nothing is lost there any more."""
-        memory = Path("/dev/shm")  # noqa: S108 - the folder's name is random
-        if not os.access(memory, os.W_OK):
-            yield tmp_path
-            return
-        folder = memory / f"toka-crash-{os.getpid()}-{tmp_path.name}"
-        folder.mkdir()
-        try:
+    def place(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+        """Return a folder, best in memory, for nothing is lost there any more."""
+        with memory_folder() as folder, memory_folder() as temporary:
+            # For what a backend copies aside to look at it.
+            monkeypatch.setattr(tempfile, "tempdir", str(temporary))
             yield folder
-        finally:
-            shutil.rmtree(folder)
 
     @contextlib.contextmanager
     def materialised(self, image: DiskImage, place: Path) -> Generator[str]:
