@@ -154,7 +154,7 @@ class Chaos:
     def change(self, member: Member) -> None:
         rng = self.rng
         singles = tuple(
-            ConfChangeSingle(rng.choice(list(ConfChangeType)), rng.randrange(1, 7))
+            ConfChangeSingle(rng.choice(list(ConfChangeType)[:4]), rng.randrange(1, 7))
             for _ in range(rng.choice((0, 1, 1, 2, 3)))
         )
         try:

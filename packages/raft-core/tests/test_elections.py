@@ -579,3 +579,17 @@ def test_a_term_in_the_log_has_begun_even_if_a_crash_lost_the_hard_state() -> No
     node.campaign()
     (request, _) = of_type(node.ready().messages, MessageType.VOTE)
     assert (request.term, request.log_term) == (5, 4)
+
+
+def test_who_cannot_campaign_tells_a_leader_of_its_later_term() -> None:
+    # Others hear of a term from campaigns. A learner has none, and once stayed behind for ever.
+    net = Network(1, learners=(2,))
+    net.campaign(1)
+    net[2].node.step(Message(type=MessageType.VOTE, to=2, sender=3, term=9, log_term=0, index=0))
+    net.settle()
+    assert (net[1].term, net[2].term) == (1, 9)
+    net.tick(30)
+    net.propose(net.leader, b"a")
+    net.tick(2)
+    assert net[1].term == net[2].term > 9
+    assert net[2].data == [b"a"]

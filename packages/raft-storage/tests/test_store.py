@@ -162,6 +162,17 @@ def test_takes_a_snapshot_of_the_leader_in_place_of_the_log(store):
     assert store.term(6) == 3
 
 
+def test_takes_a_snapshot_below_what_is_committed_with_the_entries_between(store):
+    store.save(entries=entries(1, 9), hard_state=HardState(1, 0, 8))
+    with pytest.raises(RefusedWriteError):
+        store.save(Snapshot(5, 1, CONF, b"asked for"), entries(6, 7))
+    assert store.first_index() == 1
+    store.save(Snapshot(5, 1, CONF, b"asked for"), entries(6, 9))
+    assert store.snapshot().data == b"asked for"
+    assert (store.first_index(), store.entries(6, 10)) == (6, tuple(entries(6, 9)))
+    assert store.initial_state()[0].commit == 8
+
+
 def test_begins_from_a_snapshot(store):
     store.save(Snapshot(1, 1, CONF))
     assert store.initial_state() == (HardState(commit=1), CONF)

@@ -7,7 +7,7 @@ configuration that keeps the rules of `check_conf_state`, or raises and changes 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 import msgspec
@@ -16,9 +16,14 @@ from raft_core._conf_changes import ConfChangeSingle, ConfChangeType, ConfChange
 from raft_core._entries import NO_NODE
 from raft_core._errors import ConfChangeError
 from raft_core._states import ConfState
+from raft_core._witnesses import check_witnesses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+_ADDITIONS: Final = frozenset(
+    {ConfChangeType.ADD_NODE, ConfChangeType.ADD_LEARNER, ConfChangeType.ADD_WITNESS}
+)
 
 
 @attrs.define
@@ -29,6 +34,7 @@ class _Draft:
     learners: set[int]
     outgoing: set[int]
     learners_next: set[int]
+    witnesses: set[int]
 
     @classmethod
     def of(cls, conf: ConfState) -> _Draft:
@@ -37,16 +43,20 @@ class _Draft:
             set(conf.learners),
             set(conf.voters_outgoing),
             set(conf.learners_next),
+            set(conf.witnesses),
         )
 
     def conf_state(self, *, auto_leave: bool) -> ConfState:
-        return ConfState(
+        conf = ConfState(
             voters=tuple(sorted(self.voters)),
             learners=tuple(sorted(self.learners)),
             voters_outgoing=tuple(sorted(self.outgoing)),
             learners_next=tuple(sorted(self.learners_next)),
             auto_leave=auto_leave,
+            witnesses=tuple(sorted(self.witnesses & (self.voters | self.outgoing))),
         )
+        check_witnesses(conf)
+        return conf
 
     def apply(self, changes: Iterable[ConfChangeSingle]) -> None:
         for change in changes:
@@ -57,13 +67,25 @@ class _Draft:
             raise ConfChangeError("removed all voters")
 
     def _apply_one(self, change: ConfChangeSingle) -> None:
+        if change.type in _ADDITIONS:
+            self._check_kind(change)
         if change.type is ConfChangeType.ADD_NODE:
             self._remove(change.node_id)
             self.voters.add(change.node_id)
         elif change.type is ConfChangeType.ADD_LEARNER:
             self._make_learner(change.node_id)
+        elif change.type is ConfChangeType.ADD_WITNESS:
+            self.voters.add(change.node_id)
+            self.witnesses.add(change.node_id)
         elif change.type is ConfChangeType.REMOVE_NODE:
             self._remove(change.node_id)
+
+    def _check_kind(self, change: ConfChangeSingle) -> None:
+        """Refuse to make a witness of another member, or the reverse: it lacks data, or has it."""
+        member, is_witness = change.node_id, change.node_id in self.witnesses
+        known = member in self.voters | self.learners | self.outgoing | self.learners_next
+        if (known or is_witness) and is_witness != (change.type is ConfChangeType.ADD_WITNESS):
+            raise ConfChangeError(f"{member} is {'a' if is_witness else 'no'} witness and stays so")
 
     def _make_learner(self, node_id: int) -> None:
         self._remove(node_id)
@@ -151,7 +173,7 @@ def check_conf_state(conf: ConfState) -> None:
         ConfChangeError: A rule is broken.
 
     """
-    for field in ("voters", "learners", "voters_outgoing", "learners_next"):
+    for field in ("voters", "learners", "voters_outgoing", "learners_next", "witnesses"):
         ids: tuple[int, ...] = getattr(conf, field)
         if ids != tuple(sorted(set(ids))) or NO_NODE in ids:
             raise ConfChangeError(f"{field} must be sorted ids, each once and none of them 0")
@@ -163,6 +185,7 @@ def check_conf_state(conf: ConfState) -> None:
         raise ConfChangeError("learners_next must not be voters of the incoming half")
     if not conf.is_joint and conf.auto_leave:
         raise ConfChangeError("only a joint configuration can be left")
+    check_witnesses(conf)
     if not conf.voters and conf != ConfState():
         raise ConfChangeError("removed all voters")
 
@@ -175,4 +198,5 @@ def normalized(conf: ConfState) -> ConfState:
         learners=tuple(sorted(set(conf.learners))),
         voters_outgoing=tuple(sorted(set(conf.voters_outgoing))),
         learners_next=tuple(sorted(set(conf.learners_next))),
+        witnesses=tuple(sorted(set(conf.witnesses))),
     )

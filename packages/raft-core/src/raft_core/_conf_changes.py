@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from raft_core._entries import Entry, EntryType
+from raft_core._entries import CONF_CHANGE_TYPES, Entry, EntryType
 from raft_core._errors import MalformedMessageError
 
 
@@ -21,6 +21,8 @@ class ConfChangeType(IntEnum):
     """Nothing as far as Raft is concerned; the application reads the context."""
     ADD_LEARNER = 3
     """It receives the log and does not vote; a voter is demoted."""
+    ADD_WITNESS = 4
+    """It votes and acknowledges, and keeps the names of entries without their data."""
 
 
 class ConfChangeTransition(IntEnum):
@@ -100,13 +102,13 @@ def conf_change_entry(change: AnyConfChange) -> Entry:
 
 
 def decode_conf_change(entry: Entry) -> AnyConfChange | None:
-    """Return the change that an entry holds, or nothing for a normal entry.
+    """Return the change that an entry holds, or nothing for an entry of the application.
 
     Raises:
         MalformedMessageError: The data is no configuration change.
 
     """
-    if entry.type is EntryType.NORMAL:
+    if entry.type not in CONF_CHANGE_TYPES:
         return None
     try:
         if entry.type is EntryType.CONF_CHANGE:

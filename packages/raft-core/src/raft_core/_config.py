@@ -65,6 +65,8 @@ class Config:
     a majority outranks is not elected; only for a while, see `PRIORITY_PATIENCE`."""
     quiesce_tick: int = 0
     """After so many ticks with nothing to do a group ends its heartbeats. 0: never."""
+    witness: bool = False
+    """Its disk holds no data of entries, so it never leads; see `ConfChangeType.ADD_WITNESS`."""
     removed_leader: RemovedLeader = RemovedLeader.HAND_OVER
     """What a leader does when it has applied its own removal or demotion."""
     read_only: ReadOnlyOption = ReadOnlyOption.SAFE

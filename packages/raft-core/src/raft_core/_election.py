@@ -6,7 +6,7 @@ from enum import Enum
 from struct import Struct
 from typing import TYPE_CHECKING, Final
 
-from raft_core._entries import NO_NODE, EntryType
+from raft_core._entries import CONF_CHANGE_TYPES, NO_NODE
 from raft_core._messages import Message, MessageType
 from raft_core._states import Role
 
@@ -53,7 +53,7 @@ def _has_unapplied_conf_change(raft: Raft) -> bool:
     """
     log = raft.log
     return any(
-        entry.type is not EntryType.NORMAL
+        entry.type in CONF_CHANGE_TYPES
         for page in log.pages(log.applied + 1, log.committed + 1)
         for entry in page
     )

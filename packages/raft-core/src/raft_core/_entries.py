@@ -31,6 +31,12 @@ class EntryType(IntEnum):
     """One change of one member, a `ConfChange`."""
     CONF_CHANGE_V2 = 2
     """Several changes at once, perhaps through a joint configuration: a `ConfChangeV2`."""
+    WITNESSED = 3
+    """On a witness: an entry of the application, of which it holds the name and not the data."""
+
+
+#: Entries that change members.
+CONF_CHANGE_TYPES: Final = frozenset({EntryType.CONF_CHANGE, EntryType.CONF_CHANGE_V2})
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):

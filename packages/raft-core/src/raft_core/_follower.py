@@ -75,6 +75,7 @@ def on_heartbeat(raft: Raft, message: Message) -> None:
             to=message.sender,
             sender=raft.id,
             term=raft.term,
+            index=raft.log.wanted_snapshot,
             context=message.context,
         )
     )
@@ -82,6 +83,8 @@ def on_heartbeat(raft: Raft, message: Message) -> None:
 
 def on_snapshot(raft: Raft, message: Message) -> None:
     """Replace the log with the leader's snapshot, unless the log holds all of it.
+
+    Where the application has asked for one, the snapshot is taken although the log holds it.
 
     A snapshot comes whole or in pieces; an entry the log holds already ends it in either form.
     """
@@ -93,15 +96,17 @@ def on_snapshot(raft: Raft, message: Message) -> None:
     whole = _snapshots.put_together(raft, message, snapshot)
     if whole is None:
         return
-    # The log conflicts with what is committed, or is too short: all of it goes. The snapshot may
-    # know nothing of this node yet, whose addition is then among what follows.
+    # Unless it was asked for, the log conflicts with what is committed or is too short: all of it
+    # goes. The snapshot may know nothing of this node yet, whose addition then follows it.
     raft.log.restore(whole)
     _membership.restore(raft, whole)
-    _acknowledge(raft, message.sender, raft.log.last_index())
+    _acknowledge(raft, message.sender, raft.log.committed)
 
 
 def _needs(raft: Raft, snapshot: Snapshot) -> bool:
     log = raft.log
+    if log.wanted_snapshot:
+        return snapshot.index >= log.wanted_snapshot
     if snapshot.index <= log.committed:
         return False
     if log.matches(snapshot.index, snapshot.term):

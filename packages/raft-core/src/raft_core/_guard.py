@@ -12,7 +12,7 @@ from raft_core._changer import check_conf_state, normalized
 from raft_core._conf_changes import decode_conf_change
 from raft_core._config import MAX_PRIORITY
 from raft_core._election import is_commit
-from raft_core._entries import NO_NODE
+from raft_core._entries import NO_NODE, EntryType
 from raft_core._errors import (
     ConfChangeError,
     EntryTooLargeError,
@@ -137,6 +137,8 @@ def _check_append(raft: Raft, message: Message) -> None:
         if entry.term < term:
             raise MalformedMessageError(f"the term falls at entry {index}")
         term = entry.term
+        if entry.type is EntryType.WITNESSED and not raft.config.witness:
+            raise MalformedMessageError(f"entry {index} is for a witness, which this node is not")
     if term > message.term or (message.entries and not message.entries[0].term):
         raise MalformedMessageError(f"entries of term {term} in a message of {message.term}")
 
@@ -240,6 +242,8 @@ def _check_proposal(raft: Raft, message: Message) -> None:
             raise EntryTooLargeError(
                 f"{len(entry.data)} bytes in one entry, {raft.config.max_entry_size} at most"
             )
+        if entry.type is EntryType.WITNESSED:
+            raise MalformedMessageError("a proposal without its data")
         decode_conf_change(entry)
 
 

@@ -108,6 +108,7 @@ def on_heartbeat_response(raft: Raft, message: Message) -> None:
     # One append, even if the window is full: those under way may all be lost.
     if progress.match < raft.log.last_index() or progress.state is ProgressState.PROBE:
         _replication.send_append(raft, message.sender)
+    progress.wanted_snapshot = message.index
     _snapshots.on_sign_of_life(raft, message.sender, progress)
     if message.context:
         raft.read_only.acknowledge(message.sender, message.context)

@@ -36,6 +36,9 @@ class RaftLog:
     applying_size: int = 0
     """How much has been handed out and is not known to be applied."""
     applying_paused: bool = False
+    wanted_snapshot: int = 0
+    """Nothing is applied until a snapshot at or above this index has replaced the state; 0: the
+    state is as it should be."""
 
     @classmethod
     def open(cls, storage: Storage, max_applying_size: int = NO_LIMIT) -> RaftLog:
@@ -182,9 +185,16 @@ class RaftLog:
         return ()
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Replace the whole log with a snapshot."""
-        self.committed = snapshot.index
-        self.unstable.restore(snapshot)
+        """Replace the log up to a snapshot; what follows stays if it continues the same log.
+
+        That is so only where the application asked for a snapshot: its log is whole, and entries
+        above the snapshot may have been acknowledged.
+        """
+        matches = self.matches(snapshot.index, snapshot.term)
+        tail = self.entries_from(snapshot.index + 1) if matches else ()
+        self.commit_to(snapshot.index)
+        self.wanted_snapshot = 0
+        self.unstable.restore(snapshot, tail)
 
     # Committing and applying
 
@@ -211,6 +221,7 @@ class RaftLog:
         # A snapshot comes before the entries that follow it, so they wait for it.
         return (
             not self.applying_paused
+            and not self.wanted_snapshot
             and self.unstable.snapshot is None
             and self.applying < self._appliable(allow_unstable=allow_unstable)
         )

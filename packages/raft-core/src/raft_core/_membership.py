@@ -102,7 +102,7 @@ def switch_to(raft: Raft, conf: ConfState) -> None:
     if own is None or own.is_learner:
         _leave(raft)
     else:
-        _use_new_quorum(raft)
+        use_new_quorum(raft)
 
 
 def _leave(raft: Raft) -> None:
@@ -111,11 +111,12 @@ def _leave(raft: Raft) -> None:
     if policy is RemovedLeader.STEP_DOWN:
         raft.become_follower(raft.term, NO_NODE)
     elif policy is RemovedLeader.HAND_OVER:
-        _use_new_quorum(raft)
+        use_new_quorum(raft)
         _transfer.hand_over(raft)
 
 
-def _use_new_quorum(raft: Raft) -> None:
+def use_new_quorum(raft: Raft) -> None:
+    """Commit, and confirm, what is now enough for it."""
     if _replication.maybe_commit(raft):
         _read_index.on_commit(raft)
         _replication.broadcast_append(raft)

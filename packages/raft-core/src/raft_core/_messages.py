@@ -66,7 +66,8 @@ class Message(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=Fal
     log_term: int = 0
     """Term of the entry at `index`."""
     index: int = 0
-    """`APP`: where the entries follow. `APP_RESP`: last index known to match. Votes: last index."""
+    """`APP`: where the entries follow. `APP_RESP`: last index known to match. Votes: last index.
+    `HEARTBEAT_RESP`: see `Progress.wanted_snapshot`."""
     entries: tuple[Entry, ...] = ()
     commit: int = 0
     vote: int = NO_NODE

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from raft_core import _election, _guard, _leader, _membership, _persistence
+from raft_core import _election, _guard, _leader, _membership, _persistence, _snapshots
 from raft_core._conf_changes import AnyConfChange, conf_change_entry
 from raft_core._entries import NO_NODE, Entry
 from raft_core._errors import UsageError
@@ -21,7 +21,7 @@ from raft_core._states import ConfState, HardState, Role, Snapshot, SoftState
 from raft_core._status import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from raft_core._config import Config
     from raft_core._storage import Storage
@@ -156,6 +156,18 @@ class Node:
             raft.lead = NO_NODE
             raft.quiescent = False
 
+    def set_commit_groups(self, groups: Mapping[int, int]) -> None:
+        """Let this node, while it leads, commit only what voters of two groups hold.
+
+        `groups` names the group of each voter, such as the number of its site; empty: a quorum is
+        enough. The setting is this node's own, so make it on all, whenever one starts and whenever
+        members change. Voters in fewer than two groups need but their quorum.
+        """
+        raft = self._raft
+        raft.tracker.commit_groups = dict(groups)
+        if raft.role is Role.LEADER:
+            _membership.use_new_quorum(raft)
+
     def report_unreachable(self, member: int) -> None:
         """Tell that messages to a member were not delivered."""
         if self._raft.role is Role.LEADER:
@@ -165,6 +177,17 @@ class Node:
         """Tell whether a snapshot reached a member; until told, nothing else is sent to it."""
         if self._raft.role is Role.LEADER:
             _leader.report_snapshot(self._raft, member, success=success)
+
+    def request_snapshot(self) -> None:
+        """Ask for the leader's snapshot, as the application's state is lost or wrong.
+
+        Until one is here, not older than what was handed out to be applied, nothing more is
+        applied; entries are written and acknowledged as before. Every heartbeat repeats the
+        request. The leader's application sees it in `Status.progress` as `wanted_snapshot`, and
+        makes a snapshot if its latest is older than that. A node that leads hands over first. Where
+        nobody can lead instead, or no leader is found for long, start again from the own disk.
+        """
+        _snapshots.request(self._raft)
 
     # Output
 

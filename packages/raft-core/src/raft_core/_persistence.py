@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from raft_core import _replication
 from raft_core._changer import normalized
 from raft_core._entries import Entry, entries_size, payload_size
 from raft_core._messages import APPEND_THREAD, APPLY_THREAD, Message, MessageType
+from raft_core._states import Role
 
 if TYPE_CHECKING:
     from raft_core._raft import Raft
@@ -89,9 +91,11 @@ def apply_request(raft: Raft, entries: tuple[Entry, ...]) -> Message:
 
 def on_append_done(raft: Raft, message: Message) -> None:
     """Drop from memory what is on disk."""
+    _on_snapshot_done(raft, message)
     if message.index:
         raft.log.unstable.stable_to(message.index, message.log_term)
-    _on_snapshot_done(raft, message)
+    if raft.role is Role.LEADER:
+        _replication.send_to_witnesses(raft)
 
 
 def on_append_done_in_earlier_term(raft: Raft, message: Message) -> None:

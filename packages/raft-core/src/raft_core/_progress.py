@@ -66,6 +66,8 @@ class Progress:
     """The highest commit index on its way to the follower."""
     outgoing: Outgoing | None = None
     """The snapshot under way, if it goes in pieces."""
+    wanted_snapshot: int = 0
+    """The follower's application waits for a snapshot at or above this index; 0: it does not."""
 
     @property
     def is_paused(self) -> bool:

@@ -73,7 +73,9 @@ def _is_at_rest(raft: Raft) -> bool:
         and not raft.read_only.pending
         and not raft.early_reads
         and all(
-            progress.match == last and progress.state is ProgressState.REPLICATE
+            progress.match == last
+            and progress.state is ProgressState.REPLICATE
+            and not progress.wanted_snapshot
             for progress in raft.tracker.progress.values()
         )
     )
@@ -87,7 +89,7 @@ def disturb(raft: Raft, message: Message) -> None:
     raft.take(message)
     if raft.quiescent and not (
         message.type is MessageType.QUIESCE
-        or (message.type is MessageType.HEARTBEAT_RESP and not message.context)
+        or (message.type is MessageType.HEARTBEAT_RESP and not (message.context or message.index))
     ):
         _wake(raft)
 

@@ -136,6 +136,7 @@ class Raft:
             raise ConfigError(
                 f"{self.config.applied} is applied but the log ends at {log.last_index()}"
             )
+        self._check_data(log)
         # The commit index may be written late; what was applied was committed.
         log.commit_to(max(hard_state.commit, self.config.applied))
         log.applied_to(self.config.applied, 0)
@@ -152,6 +153,13 @@ class Raft:
         self.applied_conf = conf
         self.become_follower(self.term, NO_NODE)
 
+    def _check_data(self, log: RaftLog) -> None:
+        if self.config.witness or log.last_index() < log.first_index():
+            return
+        (last,) = log.entries_from(log.last_index())
+        if last.type is EntryType.WITNESSED:
+            raise ConfigError("the log is that of a witness, without the data of its entries")
+
     # What others may know
 
     @property
@@ -166,8 +174,14 @@ class Raft:
 
     @property
     def is_promotable(self) -> bool:
-        """Say whether this node may campaign: a voter whose log no snapshot is about to replace."""
-        return self.id in self.tracker.conf.all_voters and self.log.unstable.snapshot is None
+        """Say whether this node may campaign: a voter with data that no snapshot is to replace."""
+        conf = self.tracker.conf
+        return (
+            self.id in conf.all_voters
+            and self.id not in conf.witnesses
+            and not self.config.witness
+            and self.log.unstable.snapshot is None
+        )
 
     def has_committed_in_term(self) -> bool:
         """Say whether this term has a commit; before, a leader may not know what is committed."""
@@ -298,6 +312,9 @@ class Raft:
         if self.is_promotable and self.election_elapsed >= self.randomized_election_timeout:
             self.election_elapsed = 0
             _election.hup(self)
+            if self.role is Role.FOLLOWER:
+                # It may not campaign now, but it must not keep its vote for who is silent, either.
+                self.lead = NO_NODE
 
     def _tick_leader(self) -> None:
         self.ticks += 1
@@ -322,7 +339,8 @@ class Raft:
     def _look_after_members(self) -> None:
         _leader.give_up_snapshots(self)
         removed = self.id not in self.tracker.conf.all_voters
-        if removed and self.config.removed_leader is RemovedLeader.HAND_OVER:
+        leaving = removed and self.config.removed_leader is RemovedLeader.HAND_OVER
+        if leaving or self.log.wanted_snapshot:
             _transfer.hand_over(self)
 
     # Messages
@@ -371,7 +389,8 @@ class Raft:
     def _on_lower_term(self, message: Message) -> None:
         """Answer a message of an earlier term where silence would leave its sender stuck."""
         kind = message.type
-        quiet = self.config.check_quorum or self.config.pre_vote
+        # Where others hear of it from this node's campaigns, it need not: but it must be able to.
+        quiet = self.config.check_quorum or self.config.pre_vote or not self.is_promotable
         if quiet and kind in (MessageType.HEARTBEAT, MessageType.APP, MessageType.QUIESCE):
             # This node's term is ahead, perhaps from a campaign while it was cut off. As nobody
             # listens to its votes now, only this tells the leader, who steps down and is elected

@@ -37,7 +37,8 @@ class Ready:
     hard_state: HardState | None = None
     """Write, if there is one."""
     snapshot: Snapshot | None = None
-    """Write in place of the whole log, and put into the application."""
+    """Write in place of the whole log, and put into the application. `entries` that come with it
+    may have been acknowledged before: write all of it or nothing."""
     must_sync: bool = False
     """Entries, term or vote changed: a promise rests on them. A new commit index alone may wait."""
     persisted_messages: tuple[Message, ...] = ()

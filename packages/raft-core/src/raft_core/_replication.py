@@ -9,6 +9,7 @@ from raft_core._entries import Entry, payload_size
 from raft_core._errors import CompactedError
 from raft_core._messages import Message, MessageType
 from raft_core._progress import Progress, ProgressState
+from raft_core._witnesses import without_data
 
 if TYPE_CHECKING:
     from raft_core._raft import Raft
@@ -30,7 +31,7 @@ def maybe_send_append(raft: Raft, to: int, *, send_if_empty: bool) -> bool:
     if prev_term is None:
         return _snapshots.send(raft, to, progress)
     try:
-        entries = _entries_for(raft, progress)
+        entries = _entries_for(raft, to, progress)
     except CompactedError:
         return _snapshots.send(raft, to, progress)
     if not entries and not send_if_empty:
@@ -52,18 +53,29 @@ def maybe_send_append(raft: Raft, to: int, *, send_if_empty: bool) -> bool:
     return True
 
 
-def _entries_for(raft: Raft, progress: Progress) -> tuple[Entry, ...]:
+def _entries_for(raft: Raft, to: int, progress: Progress) -> tuple[Entry, ...]:
     # With a full window the append goes out empty. Were all those under way lost, it is what
     # brings the answer that empties the window.
     if progress.state is ProgressState.REPLICATE and progress.inflights.is_full:
         return ()
-    return raft.log.entries_from(progress.next, raft.config.max_size_per_message)
+    log, max_size = raft.log, raft.config.max_size_per_message
+    if to not in raft.tracker.conf.witnesses:
+        return log.entries_from(progress.next, max_size)
+    # Nobody could be elected if a witness alone held an entry, so it gets what is on disk here.
+    return without_data(log.slice(progress.next, log.unstable.offset, max_size))
 
 
 def send_all_appends(raft: Raft, to: int) -> None:
     """Send everything a follower lacks, in as many appends as its window lets through."""
     while maybe_send_append(raft, to, send_if_empty=False):
         pass
+
+
+def send_to_witnesses(raft: Raft) -> None:
+    """Send witnesses what is on disk by now."""
+    for witness in raft.tracker.conf.witnesses:
+        if witness in raft.tracker.progress:
+            send_all_appends(raft, witness)
 
 
 def broadcast_append(raft: Raft) -> None:

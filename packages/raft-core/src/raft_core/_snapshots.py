@@ -3,6 +3,9 @@
 In pieces, the leader sends one, waits for the answer that says how much is there, and sends what
 follows. The last piece is an ordinary `SNAP`, so it is answered like one. Pieces of two senders or
 two snapshots are never put together: the same entries need not give the same bytes everywhere.
+
+A follower gets a snapshot because its log ends where the leader's begins, or because its own
+application asked for one. In the second case entries go on beside it.
 """
 
 from __future__ import annotations
@@ -12,9 +15,12 @@ from typing import TYPE_CHECKING
 import attrs
 import msgspec
 
+from raft_core import _transfer
+from raft_core._entries import NO_NODE
 from raft_core._errors import SnapshotUnavailableError
 from raft_core._messages import Message, MessageType
-from raft_core._progress import Outgoing, Progress
+from raft_core._progress import Outgoing, Progress, ProgressState
+from raft_core._states import Role
 
 if TYPE_CHECKING:
     from raft_core._raft import Raft
@@ -25,21 +31,33 @@ def send(raft: Raft, to: int, progress: Progress) -> bool:
     """Send the latest snapshot, or its first piece; say whether there was one to send."""
     if not progress.recent_active:
         return False  # nobody to send so much to
-    try:
-        snapshot = raft.log.storage.snapshot()
-    except SnapshotUnavailableError:
+    snapshot = _latest(raft)
+    if snapshot is None:
         return False
     progress.become_snapshot(snapshot.index)
+    _begin(raft, to, progress, snapshot)
+    return True
+
+
+def _latest(raft: Raft) -> Snapshot | None:
+    try:
+        return raft.log.storage.snapshot()
+    except SnapshotUnavailableError:
+        return None
+
+
+def _begin(raft: Raft, to: int, progress: Progress, snapshot: Snapshot) -> None:
     progress.snapshot_tick = raft.ticks
+    if to in raft.tracker.conf.witnesses:
+        snapshot = msgspec.structs.replace(snapshot, data=b"")
     limit = raft.config.max_snapshot_chunk
     if limit and len(snapshot.data) > limit:
         progress.outgoing = Outgoing(snapshot)
         _send_piece(raft, to, progress.outgoing)
-        return True
+        return
     raft.send(
         Message(type=MessageType.SNAP, to=to, sender=raft.id, term=raft.term, snapshot=snapshot)
     )
-    return True
 
 
 def _send_piece(raft: Raft, to: int, outgoing: Outgoing) -> None:
@@ -75,13 +93,59 @@ def on_chunk_response(raft: Raft, message: Message) -> None:
 
 
 def on_sign_of_life(raft: Raft, to: int, progress: Progress) -> None:
-    """Send a piece again of which nothing was heard for an election timeout."""
+    """Begin what was asked for; send a piece again of which nothing was heard for long."""
+    if progress.state is not ProgressState.SNAPSHOT:
+        _serve_request(raft, to, progress)
     outgoing = progress.outgoing
     if outgoing is not None and raft.ticks - outgoing.sent_tick >= raft.config.election_tick:
         _send_piece(raft, to, outgoing)
 
 
+def _serve_request(raft: Raft, to: int, progress: Progress) -> None:
+    """Send a snapshot beside the entries, which need not wait: the follower's log is whole."""
+    wanted, outgoing = progress.wanted_snapshot, progress.outgoing
+    if outgoing is not None and not 0 < wanted <= outgoing.snapshot.index:
+        progress.outgoing = outgoing = None
+    if not wanted or outgoing is not None:
+        return
+    patience = raft.config.snapshot_timeout_tick or raft.config.election_tick
+    if progress.snapshot_tick and raft.ticks - progress.snapshot_tick < patience:
+        return  # it may be under way still
+    snapshot = _latest(raft)
+    if snapshot is not None and snapshot.index >= wanted:
+        _begin(raft, to, progress, snapshot)
+    else:
+        # Reading a snapshot in vain costs something, too: not with every heartbeat.
+        progress.snapshot_tick = raft.ticks + raft.config.election_tick - patience
+
+
 # The follower
+
+
+def request(raft: Raft) -> None:
+    """Apply nothing more until a snapshot has replaced the application's state.
+
+    The entries are not at fault: the log stays, and so does all that was promised of it. So this
+    node may have to lead, if nobody else's log is as good; but then it looks for a successor.
+    """
+    log = raft.log
+    if log.unstable.snapshot is not None:
+        return  # one is about to be put into the application
+    own = _latest(raft)
+    log.wanted_snapshot = max(log.applying, own.index + 1 if own is not None else 1)
+    raft.quiescent = False
+    if raft.role is Role.LEADER:
+        _transfer.hand_over(raft)
+    elif raft.lead != NO_NODE:
+        raft.send(
+            Message(
+                type=MessageType.HEARTBEAT_RESP,
+                to=raft.lead,
+                sender=raft.id,
+                term=raft.term,
+                index=log.wanted_snapshot,
+            )
+        )
 
 
 @attrs.define

@@ -57,6 +57,7 @@ class ConfState(msgspec.Struct, frozen=True, array_like=True):
     A joint configuration (dissertation section 4.3) has `voters_outgoing`; a decision then needs a
     majority of `voters` and a majority of `voters_outgoing`. `learners_next` are those who vote
     in the outgoing half and become learners when it is left: nobody is voter and learner at once.
+    `witnesses` are those voters that hold entries without their data; see `_witnesses`.
     """
 
     voters: tuple[int, ...] = ()
@@ -64,6 +65,7 @@ class ConfState(msgspec.Struct, frozen=True, array_like=True):
     voters_outgoing: tuple[int, ...] = ()
     learners_next: tuple[int, ...] = ()
     auto_leave: bool = False
+    witnesses: tuple[int, ...] = ()
 
     @property
     def is_joint(self) -> bool:

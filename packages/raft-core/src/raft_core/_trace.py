@@ -73,8 +73,13 @@ class TraceEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     prop: TraceProperties | None = None
 
     def to_json(self) -> bytes:
-        """Return the event as one line."""
-        return _encoder.encode(self)
+        """Return the event as the checker reads it, in one line."""
+        return _encoder.encode(_TraceLine(self))
+
+
+class _TraceLine(msgspec.Struct, frozen=True):
+    event: TraceEvent
+    tag: str = "trace"
 
 
 _encoder = msgspec.json.Encoder()
@@ -91,6 +96,7 @@ _ACTIONS: Final[Mapping[ConfChangeType, str]] = {
     ConfChangeType.ADD_NODE: "AddNewServer",
     ConfChangeType.REMOVE_NODE: "RemoveServer",
     ConfChangeType.ADD_LEARNER: "AddLearner",
+    ConfChangeType.ADD_WITNESS: "AddNewServer",
 }
 
 

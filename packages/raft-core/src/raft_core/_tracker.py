@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from raft_core._commit_groups import committed_across_groups
 from raft_core._inflights import Inflights
 from raft_core._progress import Progress
 from raft_core._quorum import JointConfig, MajorityConfig, VoteResult
 from raft_core._states import ConfState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 
 def _no_progress() -> dict[int, Progress]:
@@ -36,6 +37,8 @@ class Tracker:
     voters: JointConfig = attrs.field(factory=JointConfig)
     progress: dict[int, Progress] = attrs.field(factory=_no_progress)
     votes: dict[int, bool] = attrs.field(factory=_no_votes)
+    commit_groups: Mapping[int, int] = attrs.field(factory=dict[int, int])
+    """Voters by the group that they belong to; see `_commit_groups`."""
 
     def switch_to(self, conf: ConfState, last_index: int) -> None:
         """Put a configuration into force; who stays keeps their progress."""
@@ -79,6 +82,8 @@ class Tracker:
 
     def committed(self) -> int:
         """Return the highest index that the voters hold durably, by their quorum."""
+        if self.commit_groups:
+            return committed_across_groups(self.voters, self._match, self.commit_groups)
         return self.voters.committed_index(self._match)
 
     def quorum_active(self) -> bool:

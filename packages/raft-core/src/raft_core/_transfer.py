@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 def transfer_to(raft: Raft, successor: int) -> None:
     """Bring a voter's log up to date, then let it campaign. Anything else changes nothing."""
     progress = raft.tracker.progress.get(successor)
-    if progress is None or progress.is_learner or successor == raft.lead_transferee:
+    if progress is None or progress.is_learner or successor in raft.tracker.conf.witnesses:
+        return
+    if successor == raft.lead_transferee:
         return
     raft.lead_transferee = NO_NODE
     if successor == raft.id:
@@ -38,7 +40,8 @@ def send_timeout_now(raft: Raft, successor: int) -> None:
 def hand_over(raft: Raft) -> None:
     """Transfer to the voter whose log is the longest, of those heard of if there are any."""
     progress = raft.tracker.progress
-    voters = [voter for voter in raft.tracker.conf.voters if voter != raft.id]
+    conf = raft.tracker.conf
+    voters = [one for one in conf.voters if one != raft.id and one not in conf.witnesses]
     if voters:
         transfer_to(
             raft, max(voters, key=lambda one: (progress[one].recent_active, progress[one].match))

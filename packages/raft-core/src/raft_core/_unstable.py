@@ -75,8 +75,11 @@ class Unstable:
         """Drop the entries up to one that is on disk.
 
         If that entry has been replaced while it was being written, nothing is dropped: the
-        replacement still has to be written.
+        replacement still has to be written. Nor is anything before the snapshot below it is on
+        disk: that replaces the log there, and entries of the same names with it.
         """
+        if self.snapshot is not None:
+            return
         if index < self.offset or self.term(index) != term:
             return
         del self.entries[: index + 1 - self.offset]
@@ -89,10 +92,10 @@ class Unstable:
             self.snapshot = None
             self.snapshot_in_progress = False
 
-    def restore(self, snapshot: Snapshot) -> None:
-        """Replace everything with a snapshot."""
+    def restore(self, snapshot: Snapshot, tail: Sequence[Entry] = ()) -> None:
+        """Replace everything with a snapshot, and what follows it."""
         self.offset = self.in_progress = snapshot.index + 1
-        self.entries = []
+        self.entries = list(tail)
         self.snapshot = snapshot
         self.snapshot_in_progress = False
 

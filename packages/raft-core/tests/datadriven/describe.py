@@ -27,6 +27,7 @@ _CHANGE = {
     ConfChangeType.ADD_LEARNER: "l",
     ConfChangeType.REMOVE_NODE: "r",
     ConfChangeType.UPDATE_NODE: "u",
+    ConfChangeType.ADD_WITNESS: "w",
 }
 _TARGETS = {0: "None", APPEND_THREAD: "AppendThread", APPLY_THREAD: "ApplyThread"}
 _ESCAPES = {ord('"'): '\\"', ord("\\"): "\\\\", ord("\n"): "\\n", ord("\t"): "\\t"}
@@ -64,6 +65,8 @@ def configuration(conf: ConfState) -> str:
         text += f" learners={node_set(conf.learners)}"
     if conf.learners_next:
         text += f" learners_next={node_set(conf.learners_next)}"
+    if conf.witnesses:
+        text += f" witnesses={node_set(conf.witnesses)}"
     return f"{text} autoleave" if conf.auto_leave else text
 
 
@@ -72,7 +75,7 @@ def conf_state(conf: ConfState) -> str:
         f"Voters:{ids(conf.voters)} VotersOutgoing:{ids(conf.voters_outgoing)} "
         f"Learners:{ids(conf.learners)} LearnersNext:{ids(conf.learners_next)} "
         f"AutoLeave:{str(conf.auto_leave).lower()}"
-    )
+    ) + (f" Witnesses:{ids(conf.witnesses)}" if conf.witnesses else "")
 
 
 def snapshot(value: Snapshot) -> str:
@@ -94,6 +97,7 @@ def entry(value: Entry) -> str:
         EntryType.NORMAL: "EntryNormal",
         EntryType.CONF_CHANGE: "EntryConfChange",
         EntryType.CONF_CHANGE_V2: "EntryConfChangeV2",
+        EntryType.WITNESSED: "EntryWitnessed",
     }[value.type]
     return f"{value.term}/{value.index} {kind} {text}".rstrip()
 
@@ -164,6 +168,8 @@ def progress(value: Progress) -> str:
         text += " learner"
     if value.is_paused:
         text += " paused"
+    if value.wanted_snapshot:
+        text += f" wants={value.wanted_snapshot}"
     if value.pending_snapshot:
         text += f" pendingSnap={value.pending_snapshot}"
     if not value.recent_active:

@@ -144,7 +144,9 @@ class Group:
         voters = tuple(sorted(int(value) for value in command.values("voters")))
         learners = tuple(sorted(int(value) for value in command.values("learners")))
         content = command.value("content").encode()
-        snapshot = Snapshot(index, 1, ConfState(voters=voters, learners=learners), content)
+        witnesses = tuple(sorted(int(value) for value in command.values("witnesses")))
+        conf = ConfState(voters=voters, learners=learners, witnesses=witnesses)
+        snapshot = Snapshot(index, 1, conf, content)
         for _ in range(int(command.positional[0])):
             storage = MemoryStorage()
             if index or voters or learners:
@@ -175,6 +177,7 @@ class Group:
             priority=Group._priority(command, node_id),
             quiesce_tick=int(command.value("quiesce", "0")),
             max_snapshot_chunk=int(command.value("chunk", "0")),
+            witness=str(node_id) in command.values("witnesses"),
         )
 
     @staticmethod
@@ -230,6 +233,14 @@ class Group:
 
     def do_forget_leader(self, command: Command) -> None:
         self._first(command).node.forget_leader()
+
+    def do_request_snapshot(self, command: Command) -> None:
+        self._first(command).node.request_snapshot()
+
+    def do_set_commit_groups(self, command: Command) -> None:
+        """`set-commit-groups 1 groups=(1,1,2)`: the group of each node, in order."""
+        groups = {one: int(group) for one, group in enumerate(command.values("groups"), 1)}
+        self._first(command).node.set_commit_groups(groups)
 
     def do_report_unreachable(self, command: Command) -> None:
         self._first(command).node.report_unreachable(command.node_ids[1])

@@ -28,6 +28,7 @@ _CHANGES = {
     "l": ConfChangeType.ADD_LEARNER,
     "r": ConfChangeType.REMOVE_NODE,
     "u": ConfChangeType.UPDATE_NODE,
+    "w": ConfChangeType.ADD_WITNESS,
 }
 
 

@@ -58,7 +58,7 @@ def check_save(
     """
     last = written.last_index()
     if snapshot is not None:
-        _check_snapshot(written, snapshot)
+        _check_snapshot(written, snapshot, entries[-1].index if entries else snapshot.index)
         last = snapshot.index
     if entries:
         _check_entries(written, snapshot, entries)
@@ -67,9 +67,11 @@ def check_save(
         _check_hard_state(written.hard_state, hard_state, last)
 
 
-def _check_snapshot(written: Written, snapshot: Snapshot) -> None:
+def _check_snapshot(written: Written, snapshot: Snapshot, last: int) -> None:
+    # It may be below what is committed, if the entries between come with it: an application that
+    # lost its state asks for one.
     floor = max(written.snapshot_index, written.hard_state.commit)
-    if snapshot.index <= written.snapshot_index or snapshot.index < floor or snapshot.term < 1:
+    if snapshot.index <= written.snapshot_index or last < floor or snapshot.term < 1:
         raise RefusedWriteError(
             f"a snapshot of ({snapshot.term}, {snapshot.index}) would replace a log that is "
             f"committed up to {floor}"

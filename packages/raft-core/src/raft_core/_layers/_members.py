@@ -124,6 +124,15 @@ class Members:
         """
         return self._checked((ConfChangeType.ADD_LEARNER, member))
 
+    def add_witness(self, member: Member) -> ConfChangeV2:
+        """Return the change that makes somebody new a voter that keeps no data.
+
+        Raises:
+            ConfChangeError: They are a member already, or a quorum would hold no data.
+
+        """
+        return self._checked((ConfChangeType.ADD_WITNESS, member))
+
     def remove(self, member: Member) -> ConfChangeV2:
         """Return the change that removes somebody.
 

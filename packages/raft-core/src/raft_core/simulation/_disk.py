@@ -32,7 +32,7 @@ class Medium(MemoryStorage):
             self.set_hard_state(operation)
         elif isinstance(operation, Snapshot):
             self.apply_snapshot(operation)
-        elif isinstance(operation, Compaction):
+        elif isinstance(operation, (Compaction, Replacement)):
             operation.run(self)
         else:
             self.append(operation)
@@ -66,7 +66,22 @@ class Compaction:
             medium.compact(self.up_to)
 
 
-Operation: TypeAlias = "HardState | Snapshot | Compaction | tuple[Entry, ...]"
+class Replacement:
+    """A snapshot in place of the log, and the entries that follow it: both or neither."""
+
+    __slots__ = ("entries", "snapshot")
+
+    def __init__(self, snapshot: Snapshot, entries: tuple[Entry, ...]) -> None:
+        self.snapshot = snapshot
+        self.entries = entries
+
+    def run(self, medium: Medium) -> None:
+        """Do it on a medium."""
+        medium.apply_snapshot(self.snapshot)
+        medium.append(self.entries)
+
+
+Operation: TypeAlias = "HardState | Snapshot | Compaction | Replacement | tuple[Entry, ...]"
 
 
 class Disk:

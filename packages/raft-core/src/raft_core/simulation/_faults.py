@@ -22,7 +22,12 @@ if TYPE_CHECKING:
     from raft_core.simulation._profile import Profile
     from raft_core.simulation._simulation import Simulation
 
-_TYPES: Final = tuple(ConfChangeType)
+_TYPES: Final = (
+    ConfChangeType.ADD_NODE,
+    ConfChangeType.REMOVE_NODE,
+    ConfChangeType.UPDATE_NODE,
+    ConfChangeType.ADD_LEARNER,
+)
 _TRANSITIONS: Final = tuple(ConfChangeTransition)
 
 
@@ -91,13 +96,21 @@ class Faults:
             return ConfChangeV2()
         singles = tuple(
             [
-                ConfChangeSingle(dice.pick(_TYPES), dice.pick(self._run.profile.hosts))
+                self._single(dice.pick(_TYPES), dice.pick(self._run.profile.hosts))
                 for _ in range(dice.pick((1, 1, 2, 3, 4)))
             ]
         )
         if len(singles) == 1 and dice.below(2):
             return ConfChange(singles[0].type, singles[0].node_id)
         return ConfChangeV2(singles, dice.pick(_TRANSITIONS))
+
+    def _single(self, kind: ConfChangeType, member: int) -> ConfChangeSingle:
+        if member in self._run.profile.witness_hosts and kind in (
+            ConfChangeType.ADD_NODE,
+            ConfChangeType.ADD_LEARNER,
+        ):
+            kind = ConfChangeType.ADD_WITNESS
+        return ConfChangeSingle(kind, member)
 
     def transfer(self, host: Host) -> None:
         """Move leadership."""
@@ -112,6 +125,12 @@ class Faults:
                 host.compact()
             else:
                 host.keep()
+
+    def lose_state(self, host: Host) -> None:
+        """Let one application lose its state; the others still have theirs."""
+        others = [one for one in self._run.hosts.values() if one is not host]
+        if host.up and not any(one.lost for one in others):
+            host.lose_state()
 
     def campaign(self, _: Host) -> None:
         """Let any host campaign, or forget its leader."""
@@ -134,6 +153,7 @@ _DISTURBANCES: Final[Mapping[str, Callable[[Faults, Host], None]]] = {
     "transfer asked for": Faults.transfer,
     "snapshot asked for": Faults.compact,
     "campaign asked for": Faults.campaign,
+    "state lost": Faults.lose_state,
 }
 
 
@@ -148,4 +168,5 @@ def _shares(profile: Profile) -> dict[str, int]:
         "transfer asked for": profile.transfers,
         "snapshot asked for": profile.snapshots,
         "campaign asked for": profile.campaigns,
+        "state lost": profile.lost_states,
     }

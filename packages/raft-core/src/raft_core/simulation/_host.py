@@ -22,7 +22,7 @@ from raft_core._messages import APPEND_THREAD, APPLY_THREAD, Message, MessageTyp
 from raft_core._reads import ReadOnlyOption
 from raft_core._states import ConfState, HardState, Role, Snapshot
 from raft_core.simulation._dice import Dice
-from raft_core.simulation._disk import Compaction, Disk
+from raft_core.simulation._disk import Compaction, Disk, Replacement
 from raft_core.simulation._profile import TICK
 from raft_core.simulation._store import Store
 from raft_core.simulation._watched import WatchedNode
@@ -42,6 +42,8 @@ _REFUSALS = (ProposalDroppedError, ReadDroppedError, ConfChangeError, UnknownPee
 
 #: Above the streams of the seed that the run itself uses.
 _PRIORITIES = 16
+#: So many election timeouts without a leader make an application help itself.
+_PATIENCE = 10
 
 
 class PowerCut(Exception):
@@ -78,6 +80,7 @@ class Host:
 
     def _forget(self) -> None:
         self._busy = False
+        self.lost = False
         self._awaited: Ready | None = None
         self._appending: Message | None = None
         self._to_append: deque[Message] = deque()
@@ -85,6 +88,15 @@ class Host:
         self._writers: dict[tuple[int, int], Client] = {}
         self._readers: dict[bytes, tuple[Client, int]] = {}
         self._readable: list[tuple[int, bytes]] = []
+
+    @property
+    def is_witness(self) -> bool:
+        """Say whether this host keeps no data."""
+        return self.id in self._run.profile.witness_hosts
+
+    @property
+    def _has_state(self) -> bool:
+        return not (self.lost or self.is_witness)
 
     @property
     def leads(self) -> bool:
@@ -124,8 +136,11 @@ class Host:
             priority=Dice(profile.seed, _PRIORITIES + self.id).below(profile.priorities + 1),
             quiesce_tick=profile.quiesce_tick,
             max_snapshot_chunk=profile.snapshot_chunk,
+            witness=self.is_witness,
         )
         self.node = WatchedNode(config, medium)
+        if profile.sites:
+            self.node.set_commit_groups(profile.site_of)
         self.up = True
         self._run.invariants.started(self)
         self._run.at(1 + self._dice.below(TICK), self._tick, self._incarnation)
@@ -195,7 +210,9 @@ class Host:
         self.request(lambda: self.node.propose(data))
 
     def read(self, client: Client, context: bytes) -> None:
-        """Read for a client, as soon as that may be done."""
+        """Read for a client, as soon as that may be done; a witness has nothing to read."""
+        if self.is_witness:
+            return
         self._readers[context] = (client, self._run.invariants.frontier)
         self.request(lambda: self.node.read_index(context))
 
@@ -210,19 +227,47 @@ class Host:
     def compact(self) -> None:
         """Put a snapshot in place of some of the log."""
         store, medium = self.store, self.disk.visible
-        if not medium.latest_snapshot.index < store.applied <= medium.last_index():
+        if self.lost or not medium.latest_snapshot.index < store.applied <= medium.last_index():
             return
         index = store.applied
-        snapshot = Snapshot(index, medium.term(index), self.conf, store.encode())
+        data = b"" if self.is_witness else store.encode()
+        snapshot = Snapshot(index, medium.term(index), self.conf, data)
         low = medium.first_index() - 1
         up_to = index if self._dice.below(2) else low + self._dice.below(index - low + 1)
         self.disk.write(Compaction(snapshot, up_to))
         self._run.invariants.check_snapshot(self, snapshot)
         self._run.count("compaction")
 
+    def lose_state(self) -> None:
+        """Lose what the application has made of the log, and have the leader's in its place."""
+        self.store.table, self.store.sessions = {-1: -1}, {}
+        self.lost = True
+        self.node.request_snapshot()
+        self.after()
+
+    def serve_requests(self) -> None:
+        """Make the snapshot that another host's application waits for, as leader.
+
+        Who waits for one itself and has nobody to ask begins anew from its disk.
+        """
+        raft = self.node.raft
+        if self.lost and (self.leads or raft.leaderless > _PATIENCE * raft.config.election_tick):
+            self.crash()
+            self.start()
+            return
+        if not self.leads:
+            return
+        progress = raft.tracker.progress.values()
+        wanted = max((one.wanted_snapshot for one in progress), default=0)
+        if wanted > self.disk.visible.latest_snapshot.index:
+            if self.store.applied < wanted:
+                self.burden(1)
+            else:
+                self.compact()
+
     def keep(self) -> None:
         """Let the application write its own state, where it does so."""
-        if self._run.profile.durable_application:
+        if self._run.profile.durable_application and self._has_state:
             self._kept = (self.store.encode(), self.conf)
 
     # Output
@@ -272,7 +317,8 @@ class Host:
         self.store.applied = snapshot.index
         self.conf = snapshot.conf_state
         self._run.invariants.check_snapshot(self, snapshot)
-        self._run.count("snapshot installed")
+        self._run.count("state replaced" if self.lost else "snapshot installed")
+        self.lost = False
 
     def _apply(self, entries: Sequence[Entry]) -> None:
         invariants = self._run.invariants
@@ -280,15 +326,20 @@ class Host:
             if entry.index <= self.store.applied:
                 continue  # a snapshot came first
             invariants.check_applied(self, entry)
-            outcome = self.store.apply(entry)
+            if self._has_state:
+                self._execute(entry)
+            self.store.applied = entry.index
             if entry.type:
                 self._apply_change(entry)
-            elif outcome is not None:
-                command, answer = outcome
-                invariants.check_answer(self, command.client, answer)
-                client = self._writers.pop((command.client, command.serial), None)
-                if client is not None:
-                    client.written(self, answer)
+
+    def _execute(self, entry: Entry) -> None:
+        outcome = self.store.apply(entry)
+        if outcome is not None:
+            command, answer = outcome
+            self._run.invariants.check_answer(self, command.client, answer)
+            client = self._writers.pop((command.client, command.serial), None)
+            if client is not None:
+                client.written(self, answer)
 
     def _apply_change(self, entry: Entry) -> None:
         change = decode_conf_change(entry)
@@ -301,7 +352,7 @@ class Host:
     def _answer_reads(self) -> None:
         waiting: list[tuple[int, bytes]] = []
         for index, context in self._readable:
-            if index > self.store.applied:
+            if self.lost or index > self.store.applied:
                 waiting.append((index, context))
                 continue
             client, frontier = self._readers.pop(context, (None, 0))
@@ -386,8 +437,8 @@ def _operations(
     """Return the writes of one batch, in their order."""
     operations: list[Operation] = []
     if snapshot is not None:
-        operations.append(snapshot)
-    if entries:
+        operations.append(Replacement(snapshot, entries) if entries else snapshot)
+    elif entries:
         operations.append(entries)
     if hard_state is not None:
         operations.append(hard_state)

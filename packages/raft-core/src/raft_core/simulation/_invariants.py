@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from raft_core._entries import Entry, EntryType
+from raft_core._entries import CONF_CHANGE_TYPES, Entry, EntryType
 from raft_core._messages import Message, MessageType
 from raft_core._states import ConfState, Role, Snapshot
 from raft_core.simulation._store import Store
@@ -33,8 +33,9 @@ def broken(invariant: Invariant, reason: str) -> InvariantViolationError:
 class Invariants:
     """What is known of the whole run, and what must follow from it."""
 
-    def __init__(self, hosts: Mapping[int, Host]) -> None:
+    def __init__(self, hosts: Mapping[int, Host], site_of: Mapping[int, int]) -> None:
         self._hosts = hosts
+        self._site_of = site_of
         #: The committed log: `history[i]` is the entry at index i.
         self.history: list[Entry] = [Entry(), Entry(1, BOOTSTRAP)]
         self._commit_terms: list[int] = [0, 1]
@@ -166,7 +167,7 @@ class Invariants:
             known = names.get(name)
             if known is None:
                 names[name] = (before, entry)
-            elif (known[1] is not entry and known[1] != entry) or (
+            elif (known[1] is not entry and not _is_same(known[1], entry)) or (
                 before is not None and known[0] is not None and known[0] != before
             ):
                 raise broken(
@@ -179,7 +180,7 @@ class Invariants:
     def _check_changes(self, host: Host, raft: Raft) -> None:
         log = raft.log
         above = log.entries_from(max(self.frontier + 1, log.first_index()))
-        pending = [entry.index for entry in above if entry.type is not EntryType.NORMAL]
+        pending = [entry.index for entry in above if entry.type in CONF_CHANGE_TYPES]
         if len(pending) > 1:
             raise broken(Invariant.ONE_CHANGE, f"host {host.id} has changes at {pending}")
 
@@ -225,6 +226,11 @@ class Invariants:
             raise broken(
                 Invariant.DURABLE_QUORUM,
                 f"host {host.id} takes ({term}, {index}) for committed, on disk: {safe}, {conf}",
+            )
+        if not _sites_enough(conf, safe, self._site_of):
+            raise broken(
+                Invariant.DURABLE_QUORUM,
+                f"host {host.id} takes ({term}, {index}) for committed at one site: {safe}, {conf}",
             )
         for other in self._hosts.values():
             if other.up and other.led_term > raft.term and other.node.raft.role is Role.LEADER:
@@ -287,7 +293,7 @@ class Invariants:
                 f"host {host.id} applies {index}, {host.seen_commit} is committed",
             )
         known = self.history[index]
-        if known is not entry and known != entry:
+        if known is not entry and not _is_same(known, entry):
             raise broken(
                 Invariant.STATE_MACHINE_SAFETY, f"host {host.id} applies {entry}, others {known}"
             )
@@ -315,7 +321,7 @@ class Invariants:
         expected = self._snapshots.get(index)
         if expected is None:
             expected = self._snapshots[index] = self._replayed(index)
-        if expected != snapshot.data:
+        if expected != snapshot.data and not host.is_witness:
             raise broken(Invariant.SNAPSHOT_IS_REPLAY, f"not so on host {host.id} at {index}")
         self.check_conf(host, -index, snapshot.conf_state)
         compacted = host.disk.visible.first_index() - 1
@@ -334,6 +340,24 @@ class Invariants:
         while store.applied < index:
             store.apply(self.history[store.applied + 1])
         return store.encode()
+
+
+def _is_same(one: Entry, other: Entry) -> bool:
+    """Compare two entries of one name; a witness's has no data."""
+    return one == other or (
+        EntryType.WITNESSED in (one.type, other.type)
+        and not {one.type, other.type} & CONF_CHANGE_TYPES
+    )
+
+
+def _sites_enough(conf: ConfState, safe: Mapping[int, bool], site_of: Mapping[int, int]) -> bool:
+    """Say whether two sites have it, in each half of a group that stands in two or more."""
+    for half in (conf.voters, conf.voters_outgoing):
+        sites = {site_of.get(voter) for voter in half}
+        holding = {site_of.get(voter) for voter in half if safe[voter]}
+        if len(sites) > 1 >= len(holding):
+            return False
+    return True
 
 
 def _majorities(conf: ConfState, safe: Mapping[int, bool]) -> bool:

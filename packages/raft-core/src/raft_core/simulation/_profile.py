@@ -92,6 +92,12 @@ class Profile:
     quiesce_tick: int = 0
     snapshot_chunk: int = 0
     """Data of a snapshot in one message."""
+    witnesses: int = 0
+    """Voters at the start that keep no data."""
+    sites: int = 0
+    """Hosts stand in so many places, two of which must hold what is committed."""
+    lost_states: int = 0
+    """Applications that lose their state and ask for a snapshot; a share of the unrest."""
 
     @classmethod
     def draw(cls, seed: int, given: Mapping[str, int] | None = None) -> Profile:
@@ -108,7 +114,7 @@ class Profile:
                 raise ConfigError(f"a run has no {name}; it has {', '.join(sorted(names))}")
         fields = _draw(Dice(seed))
         if given.get("options"):
-            fields |= _draw_options(Dice(seed, _OPTIONS))
+            fields |= _draw_options(Dice(seed, _OPTIONS), given.get("nodes", fields["nodes"]))
         profile = cls(seed=seed, **_together({**fields, **given}))
         if profile.leases:
             # A lease needs clocks that run, at about the same rate.
@@ -122,6 +128,8 @@ class Profile:
             raise ConfigError(f"a run has 1 to {MAX_HOSTS} hosts, at least one of them a voter")
         if min(self.delay, self.unrest, self.keys, self.inflight, self.page_size) < 1:
             raise ConfigError("delay, unrest, keys, inflight and page_size must be positive")
+        if 2 * self.witnesses > self.nodes:
+            raise ConfigError("at most every other voter may be a witness")
         if self.quiesce_tick and (self.leases or not (self.pre_vote and self.check_quorum)):
             raise ConfigError(
                 "a run with quiesce_tick has pre_vote and check_quorum, and no leases"
@@ -132,6 +140,16 @@ class Profile:
         """Return the ids of all hosts."""
         return range(1, self.nodes + self.learners + self.spares + 1)
 
+    @property
+    def site_of(self) -> dict[int, int]:
+        """Return where each host stands; without sites nothing is known of it."""
+        return {one: one % self.sites for one in self.hosts} if self.sites else {}
+
+    @property
+    def witness_hosts(self) -> range:
+        """Return the ids of the hosts that keep no data."""
+        return range(self.nodes - self.witnesses + 1, self.nodes + 1)
+
 
 #: The least that each field can be: where a failing run is to become smaller.
 LEAST: Final[Mapping[str, int]] = {
@@ -140,6 +158,7 @@ LEAST: Final[Mapping[str, int]] = {
     **dict.fromkeys(("disk_delay", "disk_failures", "partitions", "crashes", "stops"), 0),
     **dict.fromkeys(("slow_disks", "bursts", "changes", "transfers", "snapshots", "campaigns"), 0),
     **dict.fromkeys(("priorities", "quiesce_tick", "snapshot_chunk"), 0),
+    **dict.fromkeys(("witnesses", "sites", "lost_states"), 0),
     **dict.fromkeys(("clients", "keys", "delay"), 1),
 }
 
@@ -187,11 +206,14 @@ def _draw(dice: Dice) -> dict[str, int]:
     }
 
 
-def _draw_options(dice: Dice) -> dict[str, int]:
+def _draw_options(dice: Dice, nodes: int) -> dict[str, int]:
     return {
         "priorities": dice.pick((0, 1, 3)),
         "quiesce_tick": dice.pick((0, 2, 6)),
         "snapshot_chunk": dice.pick((0, 3, 20)),
+        "witnesses": min(dice.pick((0, 0, 1, 2)), nodes // 2),
+        "sites": dice.pick((0, 0, 2, 3)),
+        "lost_states": dice.pick((0, 0, 1, 4)),
     }
 
 

@@ -14,6 +14,7 @@ from raft_core import (
     _quorum,
     _raft,
     _reads,
+    _snapshots,
     _tracker,
 )
 from raft_core._entries import NO_NODE
@@ -21,6 +22,7 @@ from raft_core._messages import Message, MessageType
 from raft_core._quorum import JointConfig, MajorityConfig, VoteResult
 from raft_core._reads import ReadOnlyOption
 from raft_core._states import Role
+from raft_core._witnesses import without_data
 from raft_core.simulation import _disk, _store
 from raft_core.simulation._store import Answer, State
 
@@ -48,6 +50,7 @@ _append_entries = _raft.Raft.append_entries
 _reset = _tracker.Tracker.reset
 _become_snapshot = _progress.Progress.become_snapshot
 _step = _raft.Raft.step
+_serve_request = _snapshots._serve_request  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - same
 _raft_reset = _raft.Raft.reset
 _switch_to = _tracker.Tracker.switch_to
 _on_lower_term = _raft.Raft._on_lower_term  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - same
@@ -313,6 +316,45 @@ def sleep_on(raft: Raft, message: Message) -> None:
 def wake_alone(raft: Raft) -> None:
     raft.quiescent = False
     raft.idleness = _quiescence.Idleness()
+
+
+# Witnesses, groups that commit, and snapshots that were asked for
+
+
+def send_unwritten(raft: Raft, _to: int, progress: Progress) -> tuple[Entry, ...]:
+    return raft.log.entries_from(progress.next, raft.config.max_size_per_message)
+
+
+def send_unwritten_names(raft: Raft, to: int, progress: Progress) -> tuple[Entry, ...]:
+    entries = send_unwritten(raft, to, progress)
+    return without_data(entries) if to in raft.tracker.conf.witnesses else entries
+
+
+def any_site(voters: JointConfig, acked: Callable[[int], int], _groups: object) -> int:
+    return voters.committed_index(acked)
+
+
+def restore_without_tail(log: RaftLog, snapshot: Snapshot) -> None:
+    log.commit_to(snapshot.index)
+    log.wanted_snapshot = 0
+    log.unstable.restore(snapshot)
+
+
+def stable_below_snapshot(unstable: Unstable, index: int, term: int) -> None:
+    if index >= unstable.offset and unstable.term(index) == term:
+        del unstable.entries[: index + 1 - unstable.offset]
+        unstable.offset = index + 1
+        unstable.in_progress = max(unstable.in_progress, unstable.offset)
+
+
+def serve_with_any(raft: Raft, to: int, progress: Progress) -> None:
+    wanted, progress.wanted_snapshot = progress.wanted_snapshot, min(1, progress.wanted_snapshot)
+    _serve_request(raft, to, progress)
+    progress.wanted_snapshot = wanted
+
+
+def need_any(raft: Raft, snapshot: Snapshot) -> bool:
+    return bool(raft.log.wanted_snapshot) or snapshot.index > raft.log.committed
 
 
 # The application

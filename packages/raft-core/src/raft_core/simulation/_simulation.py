@@ -56,7 +56,7 @@ class Simulation:
         self.disk_delay = profile.disk_delay
         self.disk_failures = profile.disk_failures
         self.hosts = {host_id: Host(self, host_id) for host_id in profile.hosts}
-        self.invariants = Invariants(self.hosts)
+        self.invariants = Invariants(self.hosts, profile.site_of)
         self.clients = [Client(self, number) for number in range(1, profile.clients + 1)]
         # The argument of an event belongs to its action; `at` sees to that.
         self._queue: list[tuple[int, int, Callable[[Any], None], Any]] = []
@@ -91,7 +91,8 @@ class Simulation:
         learners = tuple(range(len(voters) + 1, len(voters) + self.profile.learners + 1))
         store = Store()
         store.applied = BOOTSTRAP
-        conf = ConfState(voters=voters, learners=learners)
+        witnesses = tuple(self.profile.witness_hosts)
+        conf = ConfState(voters=voters, learners=learners, witnesses=witnesses)
         for host_id in (*voters, *learners):
             disk = self.hosts[host_id].disk
             disk.write(Snapshot(BOOTSTRAP, 1, conf, store.encode()))

@@ -39,10 +39,10 @@ class Door(Unstable):
         self.tail = (entries[-1].index, entries[-1].term)
         Unstable.truncate_and_append(self, entries)
 
-    def restore(self, snapshot: Snapshot) -> None:
+    def restore(self, snapshot: Snapshot, tail: Sequence[Entry] = ()) -> None:
         """Note it, and do it."""
-        self.tail = (snapshot.index, snapshot.term)
-        Unstable.restore(self, snapshot)
+        self.tail = (tail[-1].index, tail[-1].term) if tail else (snapshot.index, snapshot.term)
+        Unstable.restore(self, snapshot, tail)
 
 
 class WatchedNode(Node):

@@ -1,0 +1,48 @@
+"""Voters that keep no data: cheap third votes for two full copies.
+
+A witness votes and acknowledges like any voter, on the names of entries alone: the leader sends it
+each entry of the application without its data. So it can never lead, and nothing is applied on it.
+
+Three rules make that work. Every quorum has a voter with the data in it, so in each half of a
+configuration witnesses are fewer than a quorum. And a disk that lacks data never becomes a full
+voter's: who is a witness stays one until it is removed, and a node says of itself what it is
+(`Config.witness`). And the leader sends a witness only what is on its own disk: were the witness to
+hold alone what a leader lost in a crash, nobody could ever be elected with a log as good.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from raft_core._entries import CONF_CHANGE_TYPES, Entry, EntryType
+from raft_core._errors import ConfChangeError
+
+if TYPE_CHECKING:
+    from raft_core._states import ConfState
+
+
+def check_witnesses(conf: ConfState) -> None:
+    """Refuse a configuration in which a quorum could be without the data.
+
+    Raises:
+        ConfChangeError: It is one.
+
+    """
+    if not set(conf.witnesses) <= set(conf.all_voters):
+        raise ConfChangeError("witnesses must be voters")
+    for half in (conf.voters, conf.voters_outgoing):
+        if 2 * len(set(conf.witnesses) & set(half)) > len(half):
+            raise ConfChangeError("a quorum of witnesses would hold no data")
+
+
+def without_data(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    """Return entries as a witness holds them: changes of members whole, of others the name."""
+    return tuple([_name_of(entry) for entry in entries])
+
+
+def _name_of(entry: Entry) -> Entry:
+    if entry.type in CONF_CHANGE_TYPES or not entry.data:
+        return entry
+    return msgspec.structs.replace(entry, data=b"", type=EntryType.WITNESSED)
