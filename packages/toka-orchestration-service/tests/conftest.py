@@ -29,6 +29,8 @@ OPERATOR = (
     "event:read:**",
     "approval:resolve:**",
     "metrics:read:*",
+    "tool:read:*",
+    "key:read:*",
     "fs:*:/**",
 )
 

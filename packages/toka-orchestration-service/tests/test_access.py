@@ -10,7 +10,7 @@ UNKNOWN = "01JD3X8ZK5Q6T7V8W9XAYBZCDE"
 
 
 def path_of(route) -> str:
-    return route.path.format(run=UNKNOWN, agent=f"{UNKNOWN}/a", approval=UNKNOWN)
+    return route.path.format(run=UNKNOWN, agent=f"{UNKNOWN}/a", approval=UNKNOWN, event=UNKNOWN)
 
 
 GUARDED = [route for route in ROUTES if not route.is_open]
@@ -42,8 +42,9 @@ async def test_a_token_without_the_permission_is_refused(served, route):
     status, body, _ = await served.ask(
         path_of(route), method=route.method, token=token, json={"decision": "deny"}
     )
-    # Whether the approval exists is for those to know who may answer it.
-    assert status == (404 if "approval" in route.path else 403), body
+    # Whether an approval or an event exists is for those to know who may answer or read it.
+    is_hidden = "{approval}" in route.path or "{event}" in route.path
+    assert status == (404 if is_hidden else 403), body
 
 
 async def test_health_is_open_and_measured(served):

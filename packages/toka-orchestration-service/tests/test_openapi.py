@@ -10,6 +10,7 @@ from toka.orchestration_service._routes import ROUTES
 
 pytestmark = pytest.mark.anyio
 
+STEERING = ("cancel", "pause", "resume")
 UNKNOWN = "01JD3X8ZK5Q6T7V8W9XAYBZCDE"
 
 
@@ -54,17 +55,27 @@ async def test_answers_are_what_the_document_says(served, document):
     asking, _ = await served.begin("asking.yaml"), await served.begin("asking.yaml")
     waiting = await served.until("/v1/approvals", lambda body: len(body["approvals"]) == 2)
     (approval,) = (each for each in waiting["approvals"] if not each["agent"].startswith(asking))
-    names = {"run": run, "agent": f"{run}/hello", "approval": approval["approval"]}
+    page = (await served.ask(f"/v1/log?run={run}&kind=step."))[1]
+    names = {
+        "run": run,
+        "agent": f"{run}/hello",
+        "approval": approval["approval"],
+        "event": page["events"][0]["id"],
+    }
     bodies = {
         "/v1/runs": {"source": "hello.yaml"},
         "/v1/approvals/{approval}": {"decision": "deny"},
-        "/v1/runs/{run}/cancel": {},
+        **{
+            route.path: {} for route in ROUTES if route.path.endswith(("cancel", "pause", "resume"))
+        },
     }
     seen = 0
-    for route in ROUTES:
+    # What ends the run is asked for last.
+    for route in sorted(ROUTES, key=lambda route: route.path.endswith("cancel")):
         if route.media != "application/json":
             continue
-        chosen = {**names, "run": asking} if route.path.endswith("cancel") else names
+        steers = route.path.endswith(STEERING)
+        chosen = {**names, "run": asking, "agent": f"{asking}/asking"} if steers else names
         path = route.path.format(**chosen)
         how = {"json": bodies[route.path]} if route.body else {}
         status, body, answer = await served.ask(path, method=route.method, **how)
@@ -75,7 +86,7 @@ async def test_answers_are_what_the_document_says(served, document):
 
 
 async def test_refusals_are_what_the_document_says(served, document):
-    names = {"run": UNKNOWN, "agent": UNKNOWN, "approval": UNKNOWN}
+    names = {"run": UNKNOWN, "agent": UNKNOWN, "approval": UNKNOWN, "event": UNKNOWN}
     weak = served.token("fs:read:/nothing")
     for route in ROUTES:
         path = route.path.format(**names)

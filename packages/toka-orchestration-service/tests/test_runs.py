@@ -124,7 +124,32 @@ async def test_pages_hold_every_run_once(served):
         assert len(page["runs"]) <= 2
         seen += [run["run"] for run in page["runs"]]
         after = page["next"]
-    assert seen == begun
+    assert seen == begun[::-1]
+
+
+async def test_runs_are_chosen_by_state_and_text(served):
+    done = [await served.begin("hello.yaml") for _ in range(2)]
+    for run in done:
+        await served.ended(run)
+    open_one = await served.begin("asking.yaml")
+    await served.until("/v1/approvals", lambda body: body["approvals"])
+
+    async def chosen(query: str) -> list[str]:
+        return [run["run"] for run in (await served.ask(f"/v1/runs?{query}"))[1]["runs"]]
+
+    assert await chosen("order=oldest") == [*done, open_one]
+    assert await chosen("state=running") == [open_one]
+    assert await chosen("state=completed&limit=1") == [done[1]]
+    assert await chosen(f"state=completed&limit=1&after={done[1]}") == [done[0]]
+    assert await chosen("state=running&state=completed&text=HELLO") == done[::-1]
+    assert await chosen(f"text={open_one[-8:]}") == [open_one]
+    for query in ("state=odd", "order=random", "&".join(["state=failed"] * 33)):
+        assert (await served.ask(f"/v1/runs?{query}"))[0] == 400, query
+
+
+async def test_a_run_that_has_ended_says_how_long_it_took(served):
+    body = await served.ended(await served.begin("hello.yaml"))
+    assert 0 < body["run"]["duration_seconds"] < 10
 
 
 async def test_goes_on_with_an_unfinished_run_after_a_restart(opener):

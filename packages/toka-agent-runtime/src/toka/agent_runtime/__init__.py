@@ -29,6 +29,7 @@ from toka.agent_runtime._outcome import TaskOutcome
 from toka.agent_runtime._playbook import Playbook, PlaybookStep
 from toka.agent_runtime._quantities import parse_bytes, parse_cpu, parse_duration
 from toka.agent_runtime._retry import NO_RETRY, RetryPolicy
+from toka.agent_runtime._step_key import step_key_of
 from toka.agent_runtime._template import ITEM_NAMES, STANDARD_NAMES, Template
 
 __all__ = [
@@ -73,4 +74,5 @@ __all__ = [
     "parse_bytes",
     "parse_cpu",
     "parse_duration",
+    "step_key_of",
 ]

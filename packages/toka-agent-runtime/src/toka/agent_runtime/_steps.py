@@ -25,6 +25,7 @@ from toka.agent_runtime._errors import StepDiffers, StepInDoubt, StepMisplaced, 
 from toka.agent_runtime._failures import CANCELLED, denial, error_of, failure_of, is_final
 from toka.agent_runtime._journal import HINT
 from toka.agent_runtime._retry import NO_RETRY, RetryPolicy
+from toka.agent_runtime._step_key import step_key_of
 from toka.agent_runtime._time import Expired, within
 from toka.kernel import StepStarted
 from toka.runtime import Rejected
@@ -39,7 +40,6 @@ from toka.types import (
     StartStep,
     StepIntent,
     TokaError,
-    digest,
 )
 
 if TYPE_CHECKING:
@@ -376,8 +376,7 @@ class Steps:
 
 def key_of(intent: StepIntent, attempt: int) -> str:
     """Return the idempotency key of a step: the same in every run of one attempt at its task."""
-    place = f"{intent.task}\n{attempt}\n{intent.path}\n{intent.ordinal}"
-    return digest(place.encode()).hex()[:32]
+    return step_key_of(intent.task, attempt, intent.path, intent.ordinal)
 
 
 def _plan(step: Step) -> tuple[Plan, TokaError | None]:

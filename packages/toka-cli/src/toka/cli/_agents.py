@@ -77,7 +77,7 @@ async def _newest(client: Client) -> str:
     known: list[str] = []
     after: str | None = ""
     while after is not None:
-        page = await client.get("/v1/runs", RunPage, after=after, limit="500")
+        page = await client.get("/v1/runs", RunPage, after=after, limit="500", order="oldest")
         known += [row.run for row in page.runs]
         after = page.next
     return _chosen("", known)

@@ -67,7 +67,7 @@ async def _remote(url: str, token: str | None) -> list[RunRow]:
     after: str | None = ""
     async with Client(url, token) as client:
         while after is not None:
-            page = await client.get("/v1/runs", RunPage, after=after, limit="500")
+            page = await client.get("/v1/runs", RunPage, after=after, limit="500", order="oldest")
             rows += page.runs
             after = page.next
     return rows

@@ -5,9 +5,11 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from toka.orchestration_service._budgets import render_budget
 from toka.orchestration_service._errors import MalformedRequest, NotFound
-from toka.orchestration_service._render import children_of, render_agent, render_agent_detail
+from toka.orchestration_service._render import MAX_LISTED, children_of, render_agent, render_task
 from toka.orchestration_service._shapes import AgentPage
+from toka.orchestration_service._shapes_agents import AgentDetail
 from toka.types import AgentId, EntityId, root_of
 
 if TYPE_CHECKING:
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
 
     from toka.orchestration import AgentView, Runs
     from toka.orchestration_service._call import Call
-    from toka.orchestration_service._shapes import AgentDetail
 
 
 async def list_agents(call: Call) -> AgentPage:
@@ -63,10 +64,29 @@ async def get_agent(call: Call) -> AgentDetail:
     Raises:
         NotFound: There is none.
     """
+    view = await find_agent(call)
+    known = call.service.runtime.state.agent(view.agent)
+    tasks = [render_task(view.agent, task) for task in view.tasks.values()]
+    return AgentDetail(
+        agent=render_agent(view),
+        permissions=view.permissions,
+        tasks=tuple(tasks[-MAX_LISTED:]),
+        mail=0 if known is None else len(known.mailbox),
+        tainted=known is not None and known.tainted,
+        budget=None if known is None else render_budget(known.account),
+    )
+
+
+async def find_agent(call: Call) -> AgentView:
+    """Return the agent that the path names.
+
+    Raises:
+        NotFound: There is none.
+    """
     runs = await call.service.projection.current()
     agent = AgentId(call.parameters["agent"])
     run = runs.by_id.get(EntityId(root_of(agent)))
     view = run.agents.get(agent) if run else None
     if view is None:
         raise NotFound(f"There is no agent {agent}.", hint="GET /v1/agents lists the agents.")
-    return render_agent_detail(view)
+    return view

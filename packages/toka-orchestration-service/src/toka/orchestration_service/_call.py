@@ -16,8 +16,11 @@ from toka.orchestration_service._errors import (
     TooLarge,
     UnsupportedBody,
 )
+from toka.types import MAX_IDEMPOTENCY_KEY_BYTES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from aiohttp import web
 
     from toka.capability.core import Claims
@@ -29,6 +32,8 @@ MAX_BODY_BYTES: Final = 1_048_576
 MAX_JSON_DEPTH: Final = 64
 MAX_PAGE: Final = 500
 USUAL_PAGE: Final = 100
+MAX_REPEATED: Final = 32
+"""How often one parameter may be given."""
 
 _TEXT: Final = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 _BRACKETS: Final = re.compile(rb"[\[\]{}]")
@@ -55,12 +60,15 @@ class Call:
         Raises:
             Forbidden: It does not.
         """
-        if self.claims is None or self.claims.granted.covers(Permission.parse(needed)) is None:
+        if not self.covers(needed):
             raise Forbidden(needed)
 
     def covers(self, needed: str) -> bool:
-        """Say whether the caller's token covers a request."""
-        return self.claims is not None and self.claims.granted.covers(needed) is not None
+        """Say whether the caller's token covers a permission, or a pattern of them."""
+        return (
+            self.claims is not None
+            and self.claims.granted.covers(Permission.parse(needed)) is not None
+        )
 
     def text(self, name: str) -> str:
         """Return a parameter of the query; empty where it is not given.
@@ -72,6 +80,44 @@ class Call:
         if len(values) > 1:
             raise MalformedRequest(f"The parameter {name!r} is given {len(values)} times.")
         return values[0] if values else ""
+
+    def choice(self, name: str, known: Sequence[str]) -> str:
+        """Return a parameter of the query that is one of few; the first where it is not given.
+
+        Raises:
+            MalformedRequest: It is another.
+        """
+        value = self.text(name) or known[0]
+        if value not in known:
+            raise _unknown(name, value, known)
+        return value
+
+    def texts(self, name: str, known: Sequence[str] = ()) -> tuple[str, ...]:
+        """Return a parameter of the query that may be given several times.
+
+        Raises:
+            MalformedRequest: One is not known, or there are too many.
+        """
+        values = tuple(value for value in self.request.query.getall(name, []) if value)
+        if len(values) > MAX_REPEATED:
+            raise MalformedRequest(f"The parameter {name!r} is given over {MAX_REPEATED} times.")
+        for value in values:
+            if known and value not in known:
+                raise _unknown(name, value, known)
+        return values
+
+    def idempotency_key(self) -> str:
+        """Return the header of that name; empty where it is not given.
+
+        Raises:
+            MalformedRequest: It is too long, or not printable.
+        """
+        key = self.request.headers.get("Idempotency-Key", "")
+        if len(key.encode(errors="replace")) > MAX_IDEMPOTENCY_KEY_BYTES or not key.isprintable():
+            raise MalformedRequest(
+                f"The Idempotency-Key is over {MAX_IDEMPOTENCY_KEY_BYTES} bytes, or not printable."
+            )
+        return key
 
     def number(self, name: str, usual: int, maximum: int) -> int:
         """Return a parameter of the query as a number.
@@ -110,6 +156,14 @@ class Call:
             raise MalformedRequest("limit=0 asks for nothing.")
         return limit
 
+    async def body_or(self, usual: T) -> T:
+        """Read the body if there is one.
+
+        Raises:
+            ServiceError: As `body`.
+        """
+        return await self.body(type(usual)) if self.request.can_read_body else usual
+
     async def body(self, kind: type[T]) -> T:
         """Read the body: its type, its length and its nesting are looked at before it is parsed.
 
@@ -132,6 +186,12 @@ class Call:
             raise InvalidRequest(f"The body is not acceptable: {error}.") from error
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise MalformedRequest(f"The body is not JSON: {error}.") from error
+
+
+def _unknown(name: str, value: str, known: Sequence[str]) -> MalformedRequest:
+    return MalformedRequest(
+        f"{name}={value[:40]!r} is not known.", hint=f"Known are {', '.join(known)}."
+    )
 
 
 def _check_depth(data: bytes) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -11,8 +11,8 @@ from toka.orchestration import RunDefinition
 from toka.orchestration_service._shapes import (
     RESULT_BYTES,
     Agent,
-    AgentDetail,
     Approval,
+    Attempt,
     Event,
     Run,
     RunDetail,
@@ -21,15 +21,19 @@ from toka.orchestration_service._shapes import (
     moment,
     moment_or_none,
 )
-from toka.types import NULL, root_of
+from toka.types import NANOSECONDS, NULL, parent_of, root_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from toka.orchestration import AgentView, ApprovalView, RunView, TaskView
+    from toka.kernel import KernelState
+    from toka.orchestration import AgentView, ApprovalView, AttemptView, RunView, TaskView
     from toka.orchestration_service._shapes import RunStateName
     from toka.runtime import Logged
     from toka.types import Amounts
+
+MAX_LISTED: Final = 500
+"""Agents of a run, or tasks of an agent, that stand in its own description."""
 
 
 def render_run(view: RunView, *, executing: bool) -> Run:
@@ -38,9 +42,10 @@ def render_run(view: RunView, *, executing: bool) -> Run:
     return Run(
         run=view.run,
         name=view.name,
-        state=_state_of(view, executing=executing),
+        state=state_of(view, executing=executing),
         began=moment(view.began),
         ended=moment_or_none(view.root.ended),
+        duration_seconds=_seconds(view.began, view.root.ended),
         reason=view.root.reason,
         agents=len(children),
         agents_ended=sum(agent.ended is not None for agent in children),
@@ -50,7 +55,7 @@ def render_run(view: RunView, *, executing: bool) -> Run:
     )
 
 
-def render_run_detail(view: RunView, *, executing: bool) -> RunDetail:
+def render_run_detail(view: RunView, state: KernelState, *, executing: bool) -> RunDetail:
     """Return a run with its agents.
 
     Raises:
@@ -62,8 +67,8 @@ def render_run_detail(view: RunView, *, executing: bool) -> RunDetail:
         source=definition.source if definition else "",
         artifacts=definition.artifacts if definition else "",
         inputs=definition.inputs if definition else msgspec.Raw(b"{}"),
-        agents=tuple(render_agent(agent) for agent in children_of(view)),
-        approvals=render_approvals([view]),
+        agents=tuple(render_agent(agent) for agent in children_of(view)[:MAX_LISTED]),
+        approvals=render_approvals([view], state),
     )
 
 
@@ -72,14 +77,20 @@ def children_of(view: RunView) -> list[AgentView]:
     return [agent for path, agent in view.agents.items() if path != view.run]
 
 
-def _state_of(view: RunView, *, executing: bool) -> RunStateName:
+def state_of(view: RunView, *, executing: bool) -> RunStateName:
     match view.root.phase:
         case "completed" | "failed" as phase:
             return phase
         case "terminated":
             return "cancelled"
+        case phase if executing:
+            return "paused" if phase == "suspended" else "running"
         case _:
-            return "running" if executing else "interrupted"
+            return "interrupted"
+
+
+def _seconds(began: int, ended: int | None) -> float | None:
+    return None if ended is None else (ended - began) / NANOSECONDS
 
 
 def render_agent(view: AgentView) -> Agent:
@@ -87,6 +98,7 @@ def render_agent(view: AgentView) -> Agent:
     return Agent(
         agent=view.agent,
         run=root_of(view.agent),
+        parent=parent_of(view.agent),
         name=view.name,
         state=view.phase,
         started=moment_or_none(view.started),
@@ -100,16 +112,12 @@ def render_agent(view: AgentView) -> Agent:
     )
 
 
-def render_agent_detail(view: AgentView) -> AgentDetail:
-    """Return an agent with its tasks."""
-    tasks = tuple(_render_task(task) for task in view.tasks.values())
-    return AgentDetail(render_agent(view), view.permissions, tasks)
-
-
-def _render_task(view: TaskView) -> Task:
+def render_task(agent: str, view: TaskView) -> Task:
+    """Return a task with its attempts."""
     size = None if view.result is None else len(bytes(view.result))
     return Task(
         task=view.task,
+        agent=agent,
         description=view.description,
         priority=view.priority,
         state=view.phase,
@@ -122,25 +130,53 @@ def _render_task(view: TaskView) -> Task:
         reason=view.reason,
         result=view.result if size is not None and size <= RESULT_BYTES else None,
         result_bytes=size,
+        attempts=tuple(_render_attempt(attempt) for attempt in view.attempts),
     )
 
 
-def render_approvals(runs: Iterable[RunView]) -> tuple[Approval, ...]:
+def _render_attempt(view: AttemptView) -> Attempt:
+    return Attempt(
+        view.number,
+        view.state,
+        moment(view.started),
+        moment_or_none(view.ended),
+        view.steps,
+        view.reason,
+    )
+
+
+def render_approvals(runs: Iterable[RunView], state: KernelState) -> tuple[Approval, ...]:
     """Return the open questions of runs, in the order in which they were asked."""
     return tuple(
-        _render_approval(asked) for run in runs if not run.ended for asked in run.approvals.values()
+        _render_approval(run, asked, state)
+        for run in runs
+        if not run.ended
+        for asked in run.approvals.values()
     )
 
 
-def _render_approval(view: ApprovalView) -> Approval:
+def _render_approval(run: RunView, view: ApprovalView, state: KernelState) -> Approval:
+    task = state.task(view.task)
     return Approval(
         approval=view.approval,
+        run=run.run,
+        run_name=run.name,
         agent=view.agent,
         task=view.task,
         name=view.name,
         question=view.question,
+        asked=moment(view.asked),
         expires=moment(view.expires),
+        on_expiry=view.on_expiry,
+        data=None if view.shown == NULL else view.shown,
+        taint=() if task is None else task.taint,
+        event=view.event,
     )
+
+
+def bounded(data: msgspec.Raw) -> msgspec.Raw | None:
+    """Return data that are short enough to stand in an answer, or None."""
+    return data if len(bytes(data)) <= RESULT_BYTES else None
 
 
 def render_spent(amounts: Amounts) -> Spent:

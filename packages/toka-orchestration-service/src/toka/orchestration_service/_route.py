@@ -18,6 +18,7 @@ _ULID: Final = "[0-7][0-9A-HJKMNP-TV-Z]{25}"
 PATTERNS: Final[Mapping[str, str]] = {
     "run": _ULID,
     "approval": _ULID,
+    "event": _ULID,
     "agent": rf"{_ULID}(?:/[A-Za-z0-9][A-Za-z0-9._-]*)*",
 }
 """What the named parts of paths look like. An agent's identifier is a path, and stands as it is."""

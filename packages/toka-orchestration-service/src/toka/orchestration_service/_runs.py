@@ -1,38 +1,65 @@
-"""Handlers of runs: list, look at, begin, cancel."""
+"""Handlers of runs: list, look at, begin."""
 
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import anyio.to_thread
 
 from toka.orchestration import RunDefinition
-from toka.orchestration_service._errors import (
-    Conflict,
-    KeyReused,
-    MalformedRequest,
-    NotFound,
+from toka.orchestration_service._errors import KeyReused, NotFound
+from toka.orchestration_service._render import render_run, render_run_detail, state_of
+from toka.orchestration_service._shapes import (
+    RunPage,
+    RunStateName,
+    StartedRun,
+    StartRun,
 )
-from toka.orchestration_service._render import render_run, render_run_detail
-from toka.orchestration_service._shapes import CancelRun, RunPage, StartedRun, StartRun
 from toka.orchestration_service._sources import define
-from toka.types import MAX_IDEMPOTENCY_KEY_BYTES, AgentId, EntityId
+from toka.types import AgentId, EntityId
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from toka.orchestration import RunView
     from toka.orchestration_service._call import Call
     from toka.orchestration_service._shapes import Run, RunDetail
 
 
 async def list_runs(call: Call) -> RunPage:
-    """Return a page of runs, oldest first."""
+    """Return a page of runs.
+
+    Raises:
+        MalformedRequest: A parameter is no good.
+    """
     runs = await call.service.projection.current()
-    after, limit = call.text("after"), call.page_size()
+    limit, after = call.page_size(), call.text("after")
+    newest_first = call.choice("order", ("newest", "oldest")) == "newest"
+    takes = _filter(call)
     # Identifiers grow with time and the projection has them in the log's order.
-    wanted = (run for identifier, run in runs.by_id.items() if identifier > after)
-    page = tuple(_render(call, run) for run in islice(wanted, limit))
+    views = reversed(runs.by_id.values()) if newest_first else iter(runs.by_id.values())
+    behind = (
+        view
+        for view in views
+        if not after or (view.run < after if newest_first else view.run > after)
+    )
+    wanted = (view for view in behind if takes(view))
+    page = tuple(render(call, run) for run in islice(wanted, limit))
     return RunPage(page, page[-1].run if next(wanted, None) else None)
+
+
+def _filter(call: Call) -> Callable[[RunView], bool]:
+    """Return what says whether a run is wanted."""
+    states = frozenset(call.texts("state", get_args(RunStateName)))
+    text = call.text("text").casefold()
+    active = call.service.executions.active
+
+    def takes(view: RunView) -> bool:
+        fits = not states or state_of(view, executing=AgentId(view.run) in active) in states
+        return fits and (not text or text in view.name.casefold() or text in view.run.casefold())
+
+    return takes
 
 
 async def get_run(call: Call) -> RunDetail:
@@ -41,8 +68,9 @@ async def get_run(call: Call) -> RunDetail:
     Raises:
         NotFound: There is none.
     """
-    view = await find_run(call)
-    return render_run_detail(view, executing=view.run in call.service.executions.active)
+    view, service = await find_run(call), call.service
+    executing = view.run in service.executions.active
+    return render_run_detail(view, service.runtime.state, executing=executing)
 
 
 async def start_run(call: Call) -> StartedRun:
@@ -54,7 +82,7 @@ async def start_run(call: Call) -> StartedRun:
         KeyReused: The Idempotency-Key was used for another run.
         TooMany: Too many runs are unfinished.
     """
-    key = _idempotency_key(call)
+    key = call.idempotency_key()
     wanted = await call.body(StartRun)
     call.service.executions.require_room()
     definition, warnings = await anyio.to_thread.run_sync(define, call.service.settings, wanted)
@@ -69,24 +97,7 @@ async def start_run(call: Call) -> StartedRun:
         )
     if not view.ended:
         call.service.executions.start(run)
-    return StartedRun(_render(call, view), warnings)
-
-
-async def cancel_run(call: Call) -> Run:
-    """End a run, under the caller's token.
-
-    Raises:
-        NotFound: There is none.
-        Conflict: It has ended.
-        Rejected: The token does not cover it.
-    """
-    wanted = await call.body(CancelRun) if call.request.can_read_body else CancelRun()
-    view = await find_run(call)
-    if view.ended:
-        raise Conflict(f"Run {view.run} has ended.", details={"run": view.run})
-    await call.service.orchestrator.cancel(view.run, wanted.reason, call.token, at_door=True)
-    await call.service.projection.current()
-    return _render(call, view)
+    return StartedRun(render(call, view), warnings)
 
 
 async def find_run(call: Call) -> RunView:
@@ -103,14 +114,5 @@ async def find_run(call: Call) -> RunView:
     return view
 
 
-def _render(call: Call, view: RunView) -> Run:
+def render(call: Call, view: RunView) -> Run:
     return render_run(view, executing=AgentId(view.run) in call.service.executions.active)
-
-
-def _idempotency_key(call: Call) -> str:
-    key = call.request.headers.get("Idempotency-Key", "")
-    if len(key.encode(errors="replace")) > MAX_IDEMPOTENCY_KEY_BYTES or not key.isprintable():
-        raise MalformedRequest(
-            f"The Idempotency-Key is over {MAX_IDEMPOTENCY_KEY_BYTES} bytes, or not printable."
-        )
-    return key

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from toka.auth import Authenticator, Endpoints
     from toka.orchestration import Orchestrator
+    from toka.orchestration_service._facilities import AccessFacts
     from toka.orchestration_service.dashboard._links import SignInLinks
     from toka.runtime import Runtime
 
@@ -39,6 +40,8 @@ class Settings:
     the request says if left out, which behind a proxy is something else."""
     endpoints: Endpoints | None = None
     """Exchanges, describes and takes back tokens below `/auth`; nothing does if left out."""
+    facts: AccessFacts | None = None
+    """Tells what is public of keys and of what was taken back."""
     metrics: Callable[[], str] | None = None
     """Returns further metrics in Prometheus' text format, told after the service's own."""
     links: SignInLinks | None = None

@@ -11,10 +11,12 @@ from toka.types import NANOSECONDS
 Time: TypeAlias = str
 """RFC 3339, UTC, to the millisecond."""
 
-RunStateName: TypeAlias = Literal["running", "interrupted", "completed", "failed", "cancelled"]
+RunStateName: TypeAlias = Literal[
+    "running", "paused", "interrupted", "completed", "failed", "cancelled"
+]
 
 RESULT_BYTES: Final = 65_536
-"""A longer result of a task is not put into an answer; the log has it."""
+"""A longer result, argument or message is not put into an answer; the log has it."""
 
 
 def moment(nanoseconds: int) -> Time:
@@ -77,6 +79,8 @@ class Run:
     """`interrupted`: it has not ended, and nothing goes on with it now."""
     began: Time
     ended: Time | None
+    duration_seconds: float | None
+    """Null while it has not ended."""
     reason: str
     agents: int
     agents_ended: int
@@ -88,7 +92,7 @@ class Run:
 
 @attrs.frozen
 class RunPage:
-    """Some runs, oldest first."""
+    """Some runs, newest first unless asked otherwise."""
 
     runs: tuple[Run, ...]
     next: str | None
@@ -96,10 +100,23 @@ class RunPage:
 
 
 @attrs.frozen
+class Attempt:
+    """One attempt at a task."""
+
+    number: int
+    state: str
+    started: Time
+    ended: Time | None
+    steps: int
+    reason: str
+
+
+@attrs.frozen
 class Task:
     """A task of an agent."""
 
     task: str
+    agent: str
     description: str
     priority: str
     state: str
@@ -114,6 +131,7 @@ class Task:
     result: msgspec.Raw | None
     """What the task returned, if it is not longer than 65,536 bytes."""
     result_bytes: int | None
+    attempts: tuple[Attempt, ...]
 
 
 @attrs.frozen
@@ -123,6 +141,7 @@ class Agent:
     agent: str
     """Its path: the run, then names, separated by slashes."""
     run: str
+    parent: str | None
     name: str
     state: str
     started: Time | None
@@ -144,25 +163,27 @@ class AgentPage:
 
 
 @attrs.frozen
-class AgentDetail:
-    """An agent with its tasks and what it may do."""
-
-    agent: Agent
-    permissions: tuple[str, ...]
-    tasks: tuple[Task, ...]
-
-
-@attrs.frozen
 class Approval:
     """A question that waits for a person."""
 
     approval: str
+    run: str
+    run_name: str
     agent: str
     task: str
     name: str
     """What would be done: a tool's name."""
     question: str
+    asked: Time
     expires: Time
+    on_expiry: Literal["approve", "deny"]
+    """What counts if nobody answers in time."""
+    data: msgspec.Raw | None
+    """What the tool would be given; null where that is too long to be shown."""
+    taint: tuple[str, ...]
+    """What from outside has influenced the task that asks."""
+    event: str
+    """That asked it; `/v1/explanations/EVENT` says why."""
 
 
 @attrs.frozen
@@ -182,6 +203,7 @@ class RunDetail:
     """Where it puts what it makes, on the service's machine."""
     inputs: msgspec.Raw
     agents: tuple[Agent, ...]
+    """The first 500; `/v1/runs/RUN/graph` has them all."""
     approvals: tuple[Approval, ...]
 
 
@@ -208,6 +230,12 @@ class CancelRun(msgspec.Struct, forbid_unknown_fields=True):
     """End a run."""
 
     reason: str = "Cancelled over HTTP."
+
+
+class Control(msgspec.Struct, forbid_unknown_fields=True):
+    """Pause something, or let it go on."""
+
+    reason: str = ""
 
 
 class AnswerApproval(msgspec.Struct, forbid_unknown_fields=True):

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from toka.orchestration._run import RunResult
     from toka.orchestration._view import RunView
     from toka.runtime import Runtime
+    from toka.tools import ToolRegistry
     from toka.types import Json
 
 NOT_MET = "orchestration.objectives_not_met"
@@ -61,6 +62,11 @@ class Orchestrator:
         self._agents = agents
         self._desk = desk
         self._executing: set[AgentId] = set()
+
+    @property
+    def tools(self) -> ToolRegistry:
+        """The tools that agents can be allowed on this host."""
+        return self._agents.tools
 
     async def find(self, key: str) -> RunView | None:
         """Return the newest run with that key, or None.

@@ -1,0 +1,144 @@
+"""A window of the log: so many events of a choice, found with so much work and no more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from toka.runtime import from_store
+from toka.store.core import EVERYTHING, Query
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from toka.runtime import Logged, Runtime
+    from toka.store.core import Event
+    from toka.types import AgentId, EntityId
+
+MAX_SCANNED: Final = 2_000
+"""Events that one request looks at; with more to look at, it says how to go on."""
+_CHUNK: Final = 500
+
+
+@attrs.frozen
+class Window:
+    """Which events are wanted."""
+
+    limit: int
+    cursor: int = 0
+    """A position, or of one stream a version: what `next` was; 0 to begin."""
+    backward: bool = False
+    intent: EntityId | None = None
+    stream: AgentId | None = None
+    kinds: tuple[str, ...] = ()
+    """As a query of the store has them."""
+
+
+@attrs.frozen
+class Found:
+    """What was found."""
+
+    asked: Window
+    events: tuple[Logged, ...]
+    next: str | None
+    """The cursor to go on from; None where the log ends in that direction."""
+    scanned: int
+    reached: int
+    """The cursor behind which a later look finds what has come since."""
+
+
+async def read_window(
+    runtime: Runtime, window: Window, takes: Callable[[Logged], bool] = lambda _: True
+) -> Found:
+    """Read a window of what is committed.
+
+    Raises:
+        StoreError: The log cannot be read.
+    """
+    reader = _Reader(runtime, window)
+    while not reader.is_done:
+        await reader.read(takes)
+    return reader.result()
+
+
+@attrs.define
+class _Reader:
+    runtime: Runtime
+    asked: Window
+    end: int = attrs.field(init=False)
+    cursor: int = attrs.field(init=False)
+    newest: int = 0
+    found: list[Logged] = attrs.Factory(list["Logged"])
+    scanned: int = 0
+    at_end: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        self.end, self.cursor = self.runtime.position, self.asked.cursor
+
+    @property
+    def is_done(self) -> bool:
+        return self.at_end or self.scanned >= MAX_SCANNED or len(self.found) >= self.asked.limit
+
+    async def read(self, takes: Callable[[Logged], bool]) -> None:
+        """Look at the next events."""
+        # One more than is wanted, to know whether there is more.
+        wanted = min(_CHUNK, MAX_SCANNED - self.scanned)
+        if not self.scanned:
+            wanted = min(wanted, self.asked.limit + 1)
+        chunk = await _chunk(self.runtime, self.asked, self.cursor, wanted)
+        self.at_end = len(chunk) < wanted
+        for event in chunk:
+            # What is on disk, and not yet visible to anybody else, does not count.
+            if event.position > self.end:
+                self.at_end = self.at_end or not self.asked.backward
+            elif len(self.found) == self.asked.limit:
+                self.at_end = False
+                return
+            else:
+                self._look_at(event, takes)
+
+    def _look_at(self, event: Event, takes: Callable[[Logged], bool]) -> None:
+        self.scanned += 1
+        self.cursor = _cursor_of(self.asked, event)
+        self.newest = max(self.newest, self.cursor)
+        if not event.compacted and _fits(self.asked, event):
+            logged = from_store(event)
+            if takes(logged):
+                self.found.append(logged)
+
+    def result(self) -> Found:
+        """Return what was found so far."""
+        onward = None if self.at_end else str(self.cursor)
+        return Found(self.asked, tuple(self.found), onward, self.scanned, self._reached())
+
+    def _reached(self) -> int:
+        is_log = self.asked.stream is None
+        if self.asked.backward:
+            return self.end if is_log else self.newest
+        return max(self.cursor, self.end) if is_log and self.at_end else self.cursor
+
+
+def _cursor_of(window: Window, event: Event) -> int:
+    return event.position if window.stream is None else event.version
+
+
+def _fits(window: Window, event: Event) -> bool:
+    if window.stream is None:
+        return True
+    wanted = Query(kinds=window.kinds) if window.kinds else EVERYTHING
+    return wanted.matches(event)
+
+
+async def _chunk(runtime: Runtime, window: Window, cursor: int, limit: int) -> list[Event]:
+    store = runtime.store
+    if window.stream is None:
+        where = Query(kinds=window.kinds, intent=window.intent or "")
+        return await store.read_page(cursor, limit, where=where, backward=window.backward)
+    reading = store.read_stream(
+        window.stream, after_version=cursor, limit=limit, backward=window.backward
+    )
+    try:
+        return [event async for event in reading]
+    finally:
+        await reading.aclose()
