@@ -17,7 +17,9 @@ import attrs
 import pytest
 
 from toka.store.core import (
+    MAX_PAYLOAD_BYTES,
     InvalidEvent,
+    PayloadTooLarge,
     Receipt,
     StoreError,
     StoreFailed,
@@ -182,13 +184,14 @@ class FaultCrashes(CrashBase):
         self, disk: LossyDisk, place: Path
     ) -> None:
         work = Workload(20)
-        largest = work.source.new(payload=bytes(64 * 1024 * 1024))
+        # Not the largest there is, for each of its pages crosses the file system of ours.
+        large = work.source.new(payload=bytes(8 * 1024 * 1024))
         empty = attrs.evolve(work.source.new(payload=b""), time=0)
         async with await open_store(self.address(disk.folder)) as store:
             for bad in ("kind\udc80", "", "k" * 2_000):
                 with pytest.raises(InvalidEvent):
                     await store.append([attrs.evolve(work.source.new(), kind=bad)])
-            receipt = await store.append([largest, empty])
+            receipt = await store.append([large, empty])
             disk.mark("kept")
             with pytest.raises(StoreError):
                 await store.append([attrs.evolve(work.source.new(), id=empty.id)])
@@ -198,7 +201,19 @@ class FaultCrashes(CrashBase):
         with self.materialised(image, place) as url:
             async with await open_store(url, create=False) as store:
                 assert (await store.head()).digest == receipt.head
-                assert [event.new() async for event in store.read()] == [largest, empty]
+                assert [event.new() async for event in store.read()] == [large, empty]
+
+    async def test_c20_the_largest_payload_is_kept_and_one_byte_more_is_refused(
+        self, place: Path
+    ) -> None:
+        source, url = EventSource(20), self.address(place)
+        largest = source.new(payload=bytes(MAX_PAYLOAD_BYTES))
+        async with await open_store(url) as store:
+            await store.append([largest])
+            with pytest.raises(PayloadTooLarge):
+                await store.append([source.new(payload=bytes(MAX_PAYLOAD_BYTES + 1))])
+        async with await open_store(url, create=False) as store:
+            assert [event.new() async for event in store.read()] == [largest]
 
     async def test_c22_all_items_of_the_checklist_are_here(self, place: Path) -> None:
         names = [name for name, _ in inspect.getmembers(type(self), callable)]
