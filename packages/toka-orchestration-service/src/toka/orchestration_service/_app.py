@@ -120,6 +120,8 @@ def _endpoint(service: Service, route: Route) -> Handler:
         call = Call(service, request, token, claims)
         if route.needs:
             call.require(route.needs.format(**call.parameters))
+        if route.has_tag:
+            return (await service.answers.get(call, route)).respond(request, route.media)
         answer = await route.handler(call)
         if isinstance(answer, web.StreamResponse):
             return answer

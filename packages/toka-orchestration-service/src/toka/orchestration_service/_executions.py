@@ -45,6 +45,8 @@ class Executions:
         self._active: set[AgentId] = set()
         self._stopped: dict[AgentId, Stopped] = {}
         self._group: TaskGroup | None = None
+        self.changes = 0
+        """Grows whenever a run begins or ceases to go on."""
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Go on with every unfinished run, and with those that are begun from now on.
@@ -64,6 +66,7 @@ class Executions:
         if run in self._active or self._group is None:
             return
         self._active.add(run)
+        self.changes += 1
         self._stopped.pop(run, None)
         self._group.start_soon(self._execute, run, name=f"run {run}")
 
@@ -103,6 +106,7 @@ class Executions:
                 self._note(run, cause)
         finally:
             self._active.discard(run)
+            self.changes += 1
 
     def _note(self, run: AgentId, cause: BaseException) -> None:
         if isinstance(cause, TokaError):

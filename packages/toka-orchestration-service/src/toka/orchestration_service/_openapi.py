@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from toka.orchestration_service._problems import MEDIA_TYPE
-from toka.orchestration_service._route import PATTERNS
+from toka.orchestration_service._route import PATTERNS, Parameter
 from toka.orchestration_service._shapes import Event
 from toka.orchestration_service._statuses import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from toka.orchestration_service._route import Parameter, Route
+    from toka.orchestration_service._route import Route
 
 _REFERENCE: Final = "#/components/schemas/{name}"
 _ABOUT: Final = (
@@ -28,6 +28,10 @@ _OF_BODIES: Final = (
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     HTTPStatus.UNPROCESSABLE_ENTITY,
 )
+IF_NONE_MATCH: Final = Parameter(
+    "If-None-Match", "The ETag of an answer: if it is still the same, 304 says so.", where="header"
+)
+_UNCHANGED: Final = {"description": "What If-None-Match names is still the answer."}
 
 
 def api_document(routes: Sequence[Route], version: str) -> dict[str, object]:
@@ -66,6 +70,8 @@ def _operation(route: Route, schemas: dict[object, object]) -> dict[str, object]
     }
     if route.location:
         answer["headers"] = {"Location": {"schema": {"type": "string"}}}
+    if route.has_tag:
+        answer["headers"] = {"ETag": {"schema": {"type": "string"}}}
     refused = {
         "description": "Refused",
         "content": {MEDIA_TYPE: {"schema": schemas[Problem]}},
@@ -73,9 +79,10 @@ def _operation(route: Route, schemas: dict[object, object]) -> dict[str, object]
     operation: dict[str, object] = {
         "operationId": route.handler.__name__,
         "summary": route.text,
-        "parameters": [*_path_parameters(route), *map(_parameter, route.parameters)],
+        "parameters": [*_path_parameters(route), *map(_parameter, _parameters_of(route))],
         "responses": {
             str(route.status.value): answer,
+            **({"304": _UNCHANGED} if route.has_tag else {}),
             **{str(status.value): refused for status in sorted(_refusals(route))},
         },
     }
@@ -88,6 +95,10 @@ def _operation(route: Route, schemas: dict[object, object]) -> dict[str, object]
         content = {"application/json": {"schema": schemas[route.body]}}
         operation["requestBody"] = {"content": content}
     return operation
+
+
+def _parameters_of(route: Route) -> tuple[Parameter, ...]:
+    return (*route.parameters, IF_NONE_MATCH) if route.has_tag else route.parameters
 
 
 def _answer_schema(route: Route, schemas: dict[object, object]) -> object:

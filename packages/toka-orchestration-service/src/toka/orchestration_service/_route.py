@@ -64,6 +64,14 @@ class Route:
     location: str = ""
     """Address of what was made, with the attribute's path in braces."""
 
+    of_log: bool = False
+    """The answer follows from the log and from which runs go on, and from nothing else."""
+
+    @property
+    def has_tag(self) -> bool:
+        """Whether the answer has an entity tag: every read of JSON has."""
+        return self.method == "GET" and self.result is not None and not self.is_open
+
     @property
     def pattern(self) -> str:
         """The path as the router takes it."""

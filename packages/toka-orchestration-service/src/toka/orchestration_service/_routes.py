@@ -111,6 +111,7 @@ ROUTES: Final = (
         needs="agent:read:**",
         parameters=_PAGE,
         refusals=(HTTPStatus.BAD_REQUEST,),
+        of_log=True,
     ),
     Route(
         "GET",
@@ -120,6 +121,7 @@ ROUTES: Final = (
         AgentDetail,
         needs="agent:read:{agent}",
         refusals=(HTTPStatus.NOT_FOUND,),
+        of_log=True,
     ),
     Route(
         "GET",
@@ -135,6 +137,7 @@ ROUTES: Final = (
             Parameter("text", "Only runs whose name or identifier holds this."),
         ),
         refusals=_BAD,
+        of_log=True,
     ),
     Route(
         "POST",
@@ -158,6 +161,7 @@ ROUTES: Final = (
         RunDetail,
         needs="run:read:{run}",
         refusals=(HTTPStatus.NOT_FOUND,),
+        of_log=True,
     ),
     Route(
         "POST",
@@ -203,6 +207,7 @@ ROUTES: Final = (
         needs="run:read:{run}",
         parameters=_PAGE,
         refusals=_EITHER,
+        of_log=True,
     ),
     Route(
         "GET",
@@ -213,6 +218,7 @@ ROUTES: Final = (
         needs="run:read:{run}",
         parameters=(*_PAGE, Parameter("state", "Only tasks in this state.", repeated=True)),
         refusals=_EITHER,
+        of_log=True,
     ),
     Route(
         "GET",
@@ -229,6 +235,7 @@ ROUTES: Final = (
             Parameter("task", "Only of this task."),
         ),
         refusals=_EITHER,
+        of_log=True,
     ),
     Route(
         "POST",
@@ -261,6 +268,7 @@ ROUTES: Final = (
         needs="event:read:{agent}/**",
         parameters=_PAGE,
         refusals=_EITHER,
+        of_log=True,
     ),
     Route(
         "GET",
@@ -270,6 +278,7 @@ ROUTES: Final = (
         CapabilityList,
         needs="agent:read:{agent}",
         refusals=_NONE,
+        of_log=True,
     ),
     Route(
         "GET",
@@ -279,6 +288,7 @@ ROUTES: Final = (
         StepDetail,
         also="event:read:AGENT/** of the agent whose step it is",
         refusals=_NONE,
+        of_log=True,
     ),
     Route(
         "GET",
@@ -288,6 +298,7 @@ ROUTES: Final = (
         Explanation,
         also="event:read:STREAM/** of the stream that it is in",
         refusals=_NONE,
+        of_log=True,
     ),
     Route(
         "GET",
@@ -347,6 +358,7 @@ ROUTES: Final = (
         "The open questions that the token may answer.",
         ApprovalList,
         also="approval:resolve:AGENT for each question that is listed",
+        of_log=True,
     ),
     Route(
         "POST",

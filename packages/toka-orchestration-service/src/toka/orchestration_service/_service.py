@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import anyio
 import attrs
 
+from toka.orchestration_service._answers import Answers
 from toka.orchestration_service._executions import Executions
 from toka.orchestration_service._meter import Meter
 from toka.orchestration_service._projection import Projection
@@ -58,6 +59,7 @@ class Service:
         projection: What reads are served from.
         executions: The runs that go on.
         meter: Counts requests.
+        answers: Keeps the newest answers to reads.
         closing: Set when streams are to end.
         version: Of this distribution.
     """
@@ -71,6 +73,7 @@ class Service:
         self.projection = Projection(orchestrator.runtime)
         self.executions = Executions(orchestrator)
         self.meter = Meter()
+        self.answers = Answers()
         self.closing = anyio.Event()
         self.version = version("toka-orchestration-service")
         self._began = self.runtime.clock.monotonic()
