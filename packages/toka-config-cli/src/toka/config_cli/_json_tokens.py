@@ -30,31 +30,32 @@ def parse_json(text: str) -> Tree:
     except (RecursionError, ValueError) as error:
         what = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         refuse("SyntaxInvalid", f"This is not JSON that is accepted: {what}.")
-    return Tree(text, _tokens(text), [0], {}, yaml=False)
+    return _tree(text)
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON value")
 
 
-def _tokens(text: str) -> list[Token]:
+def _tree(text: str) -> Tree:
     found: list[Token] = []
-    depth = 0
+    opened: list[int] = []
+    stops: dict[int, int] = {}
     for match in _TOKEN.finditer(text):
         word, start, end = match[0], match.start(), match.end()
         first = word[0]
         if first == '"':
             found.append(Token(QUOTED, json.loads(word), "", "", '"', start, end))
         elif first in "{[":
-            depth += 1
-            if depth > MAX_DEPTH:
+            opened.append(len(found))
+            if len(opened) > MAX_DEPTH:
                 line = text.count("\n", 0, start) + 1
                 what = f"line {line}: containers are nested more than {MAX_DEPTH} deep."
                 refuse("SyntaxInvalid", what)
             found.append(Token(MAP if first == "{" else LIST, "", "", "", FLOW, start, end))
         elif first in "}]":
-            depth -= 1
             found.append(Token(END, "", "", "", "", start, end))
+            stops[opened.pop()] = len(found)
         else:
             found.append(Token(PLAIN, word, "", "", "", start, end))
-    return found
+    return Tree(text, found, [0], {}, stops, yaml=False)

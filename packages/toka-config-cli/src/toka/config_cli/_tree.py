@@ -67,6 +67,7 @@ class Tree:
         tokens: list[Token],
         roots: list[int],
         targets: dict[int, int],
+        stops: dict[int, int],
         *,
         yaml: bool,
     ) -> None:
@@ -76,6 +77,7 @@ class Tree:
         self.targets = targets
         """By alias: the node that it stands for."""
         self.yaml = yaml
+        self._stops = stops
         self._spent = 0
         self._read: Callable[[str], Value] = self._core
 
@@ -91,19 +93,7 @@ class Tree:
 
     def stop(self, index: int) -> int:
         """Return the index after the node at `index`."""
-        tokens = self.tokens
-        if tokens[index][0] not in (LIST, MAP):
-            return index + 1
-        depth = 0
-        while True:
-            kind = tokens[index][0]
-            index += 1
-            if kind is LIST or kind is MAP:
-                depth += 1
-            elif kind is END:
-                depth -= 1
-                if not depth:
-                    return index
+        return self._stops.get(index, index + 1)
 
     def children(self, index: int) -> Iterator[int]:
         """Yield the nodes directly in a container: items, or keys and values in turn."""

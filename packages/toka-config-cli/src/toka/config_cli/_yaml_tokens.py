@@ -8,6 +8,7 @@ before the blank lines behind it, unless those are part of its value.
 from __future__ import annotations
 
 import re
+from typing import Protocol, cast
 
 import yaml
 
@@ -33,6 +34,17 @@ if TYPE_CHECKING:
 
 _BREAKS = re.compile("[\x85\u2028\u2029]")
 _TEXT_TAGS = frozenset({"!", "tag:yaml.org,2002:str"})
+_BLOCKS = frozenset({"|", ">"})
+_DOCUMENT = "document"
+_KINDS: dict[type, str] = {
+    yaml.ScalarEvent: PLAIN,
+    yaml.MappingStartEvent: MAP,
+    yaml.SequenceStartEvent: LIST,
+    yaml.MappingEndEvent: END,
+    yaml.SequenceEndEvent: END,
+    yaml.AliasEvent: ALIAS,
+    yaml.DocumentStartEvent: _DOCUMENT,
+}
 
 
 def parse_yaml(text: str) -> Tree:
@@ -48,7 +60,8 @@ def parse_yaml(text: str) -> Tree:
         refuse("SyntaxInvalid", what, "Write it as an escape in double quotes.")
     loader = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
     try:
-        return _Reader(text).read(yaml.parse(text, Loader=loader))
+        events = cast("Iterator[_Event]", yaml.parse(text, Loader=loader))
+        return _Reader(text).read(events)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
@@ -59,47 +72,68 @@ def parse_yaml(text: str) -> Tree:
         refuse("SyntaxInvalid", f"This is not YAML: {' '.join(str(error).split())}.")
 
 
+class _Mark(Protocol):
+    index: int
+
+
+class _Event(Protocol):
+    """An event of PyYAML; which of these attributes it has is for its class to say."""
+
+    start_mark: _Mark
+    end_mark: _Mark
+    anchor: str | None
+    tag: str | None
+    value: str
+    style: str | None
+    flow_style: bool
+
+
 class _Reader:
     def __init__(self, text: str) -> None:
         self._text = text
         self._tokens: list[Token] = []
         self._anchors: dict[str, int] = {}
         self._targets: dict[int, int] = {}
+        self._make = {
+            PLAIN: self._scalar,
+            ALIAS: self._alias,
+            MAP: self._container,
+            LIST: self._container,
+        }
 
-    def read(self, events: Iterator[yaml.Event]) -> Tree:
+    def read(self, events: Iterator[_Event]) -> Tree:
         """Go once through the events; half a million of them, so this is written for speed."""
-        tokens, roots = self._tokens, list[int]()
-        flows: list[bool] = []
-        add = tokens.append
+        tokens, roots, stops = self._tokens, list[int](), dict[int, int]()
+        opened: list[int] = []
         for event in events:
-            if isinstance(event, yaml.NodeEvent) and not flows:
-                roots.append(len(tokens))
-            if isinstance(event, yaml.ScalarEvent):
-                add(self._scalar(event))
-            elif isinstance(event, yaml.CollectionStartEvent):
-                add(self._container(event))
-                flows.append(tokens[-1].style is FLOW)
-                if len(flows) > MAX_DEPTH:
-                    self._refuse(event, f"Containers are nested more than {MAX_DEPTH} deep.")
-            elif isinstance(event, yaml.CollectionEndEvent):
-                end = _span(event)[1] if flows.pop() else tokens[-1].end
-                add(Token(END, "", "", "", "", end, end))
-            elif isinstance(event, yaml.AliasEvent):
-                add(self._alias(event))
-            elif isinstance(event, yaml.DocumentStartEvent):
+            kind = _KINDS.get(type(event))
+            if kind is END:
+                start = opened.pop()
+                flow = tokens[start].style is FLOW
+                end = event.end_mark.index if flow else tokens[-1].end
+                tokens.append(Token(END, "", "", "", "", end, end))
+                stops[start] = len(tokens)
+            elif kind is _DOCUMENT:
                 self._anchors.clear()
-        return Tree(self._text, tokens, roots, self._targets, yaml=True)
+            elif kind is not None:
+                if not opened:
+                    roots.append(len(tokens))
+                if kind is MAP or kind is LIST:
+                    opened.append(len(tokens))
+                    self._check_depth(event, len(opened))
+                tokens.append(self._make[kind](event, kind))
+        return Tree(self._text, tokens, roots, self._targets, stops, yaml=True)
 
-    def _scalar(self, event: yaml.ScalarEvent) -> Token:
-        start, end = _span(event)
-        style: str = event.style or ""
-        if style in ("|", ">"):
+    def _scalar(self, event: _Event, kind: str) -> Token:
+        style, tag, end = event.style or "", event.tag or "", event.end_mark.index
+        start = event.start_mark.index
+        if style in _BLOCKS:
             end = self._block_end(start, end)
-        anchor: str = event.anchor or ""
+        anchor = event.anchor or ""
         if anchor:
             self._anchors[anchor] = len(self._tokens)
-        tag: str = event.tag or ""
-        kind = QUOTED if style or tag in _TEXT_TAGS else PLAIN
+        if style or tag in _TEXT_TAGS:
+            kind = QUOTED
         return Token(kind, event.value, anchor, tag, style, start, end)
 
     def _block_end(self, start: int, end: int) -> int:
@@ -115,30 +149,26 @@ class _Reader:
             return end
         return start + line_end - (region[line_end - 1] == "\r")
 
-    def _container(self, event: yaml.CollectionStartEvent) -> Token:
-        anchor: str = event.anchor or ""
+    def _container(self, event: _Event, kind: str) -> Token:
+        anchor = event.anchor or ""
         if anchor:
             self._anchors[anchor] = len(self._tokens)
-        tag: str = event.tag or ""
-        kind = MAP if isinstance(event, yaml.MappingStartEvent) else LIST
         style = FLOW if event.flow_style else BLOCK
-        start, end = _span(event)
-        return Token(kind, "", anchor, tag, style, start, end)
+        start, end = event.start_mark.index, event.end_mark.index
+        return Token(kind, "", anchor, event.tag or "", style, start, end)
 
-    def _alias(self, event: yaml.AliasEvent) -> Token:
-        name: str = event.anchor or ""
+    def _alias(self, event: _Event, kind: str) -> Token:
+        name = event.anchor or ""
         target = self._anchors.get(name)
         if target is None:
             self._refuse(event, f"The alias *{name} names no anchor before it.")
         self._targets[len(self._tokens)] = target
-        return Token(ALIAS, name, "", "", "", *_span(event))
+        return Token(kind, name, "", "", "", event.start_mark.index, event.end_mark.index)
 
-    def _refuse(self, event: yaml.Event, what: str) -> NoReturn:
-        line = self._text.count("\n", 0, _span(event)[0]) + 1
+    def _check_depth(self, event: _Event, depth: int) -> None:
+        if depth > MAX_DEPTH:
+            self._refuse(event, f"Containers are nested more than {MAX_DEPTH} deep.")
+
+    def _refuse(self, event: _Event, what: str) -> NoReturn:
+        line = self._text.count("\n", 0, event.start_mark.index) + 1
         refuse("SyntaxInvalid", f"line {line}: {what}")
-
-
-def _span(event: yaml.Event) -> tuple[int, int]:
-    """Return where an event starts and ends; the parser gives each its marks."""
-    start, end = event.start_mark, event.end_mark
-    return start.index if start else 0, end.index if end else 0
