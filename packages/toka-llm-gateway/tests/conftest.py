@@ -6,8 +6,22 @@ import attrs
 import pytest
 from hypothesis import settings
 
-from toka.llm_gateway import AnthropicModel, HttpModel, HttpOptions, OpenAIChatModel
-from toka.llm_gateway.testing import DEFAULT_KEY, FakeAnthropic, FakeOpenAI, FakeProvider
+from toka.llm_gateway import (
+    AnthropicModel,
+    GeminiModel,
+    HttpModel,
+    HttpOptions,
+    OpenAIChatModel,
+    OpenAIResponsesModel,
+)
+from toka.llm_gateway.testing import (
+    DEFAULT_KEY,
+    FakeAnthropic,
+    FakeGemini,
+    FakeOpenAI,
+    FakeProvider,
+    FakeResponses,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -49,6 +63,20 @@ def clock() -> VirtualClock:
     return VirtualClock()
 
 
+SERVERS: dict[str, type[FakeProvider]] = {
+    "anthropic": FakeAnthropic,
+    "openai": FakeOpenAI,
+    "responses": FakeResponses,
+    "gemini": FakeGemini,
+}
+MODELS = {
+    "anthropic": AnthropicModel,
+    "openai": OpenAIChatModel,
+    "responses": OpenAIResponsesModel,
+    "gemini": GeminiModel,
+}
+
+
 @attrs.define
 class Provider:
     """One wire format: its server, and a model that talks to it."""
@@ -61,11 +89,10 @@ class Provider:
     @property
     def opening(self) -> int:
         """How many events of a stream come before its first content."""
-        return 1
+        return 2 if self.name == "responses" else 1
 
     async def serve(self, script: ServerScript) -> FakeProvider:
-        kind = FakeAnthropic if self.name == "anthropic" else FakeOpenAI
-        server = kind(script)
+        server = SERVERS[self.name](script)
         await server.__aenter__()
         self.servers.append(server)
         return server
@@ -80,8 +107,9 @@ class Provider:
     def model_at(
         self, url: str, key: str | None, options: HttpOptions, extra: JsonObject | None = None
     ) -> HttpModel:
-        kind = AnthropicModel if self.name == "anthropic" else OpenAIChatModel
-        model = kind("asked-model", key, base_url=url, options=options, extra=extra or {})
+        model = MODELS[self.name](
+            "asked-model", key, base_url=url, options=options, extra=extra or {}
+        )
         self.models.append(model)
         return model
 
@@ -114,6 +142,16 @@ async def provider(
         yield each
 
 
+@pytest.fixture(params=list(SERVERS))
+async def any_provider(
+    request: pytest.FixtureRequest,
+    anyio_backend: str,  # noqa: ARG001 - an asynchronous fixture needs it
+    clock: VirtualClock,
+) -> AsyncIterator[Provider]:
+    async for each in _provider(request.param, clock):
+        yield each
+
+
 @pytest.fixture
 async def anthropic(
     anyio_backend: str,  # noqa: ARG001 - an asynchronous fixture needs it
@@ -129,4 +167,22 @@ async def openai(
     clock: VirtualClock,
 ) -> AsyncIterator[Provider]:
     async for each in _provider("openai", clock):
+        yield each
+
+
+@pytest.fixture
+async def responses(
+    anyio_backend: str,  # noqa: ARG001 - an asynchronous fixture needs it
+    clock: VirtualClock,
+) -> AsyncIterator[Provider]:
+    async for each in _provider("responses", clock):
+        yield each
+
+
+@pytest.fixture
+async def gemini(
+    anyio_backend: str,  # noqa: ARG001 - an asynchronous fixture needs it
+    clock: VirtualClock,
+) -> AsyncIterator[Provider]:
+    async for each in _provider("gemini", clock):
         yield each

@@ -64,7 +64,7 @@ def test_a_key_may_lie_in_a_file(tmp_path):
     with pytest.raises(ConfigurationInvalid, match="Both"):
         model_from_environment(environ)
     del environ["TOKA_LLM_API_KEY"]
-    key = model_from_environment(environ)._key
+    key = model_from_environment(environ)._caller._key
     assert key is not None
     assert key.reveal() == DEFAULT_KEY
 

@@ -9,9 +9,11 @@ from toka.llm_gateway import (
     ModelMessage,
     ModelRequest,
     Overloaded,
+    PartEnd,
     Reasoning,
     ReasoningDelta,
     StopReason,
+    Text,
     TextDelta,
     ToolUse,
     ToolUseStart,
@@ -55,9 +57,12 @@ async def test_a_stream_is_made_of_the_answer():
     events = [event async for event in ScriptedModel([answer]).stream(ASK)]
     assert events == [
         ReasoningDelta("hm"),
+        PartEnd(Reasoning("hm")),
         TextDelta("text"),
+        PartEnd(Text("text")),
         ToolUseStart("t", "add"),
         ArgumentsDelta("t", '{"a":1}'),
+        PartEnd(use),
         answer,
     ]
     assert answer.stop_reason is StopReason.TOOL_USE

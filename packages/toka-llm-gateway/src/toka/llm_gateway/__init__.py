@@ -1,4 +1,4 @@
-"""One face to language models: Anthropic Messages and OpenAI chat completions over aiohttp."""
+"""One face to language models: Anthropic, OpenAI and Gemini over aiohttp."""
 
 from toka.llm_gateway._environment import model_from_environment
 from toka.llm_gateway._errors import (
@@ -12,6 +12,7 @@ from toka.llm_gateway._errors import (
     LlmFailure,
     ModelNotFound,
     ModelTimeout,
+    NotTranslatable,
     Overloaded,
     ProviderError,
     QuotaExhausted,
@@ -25,6 +26,7 @@ from toka.llm_gateway._errors import (
 )
 from toka.llm_gateway._events import (
     ArgumentsDelta,
+    PartEnd,
     ReasoningDelta,
     StreamEvent,
     StreamRestart,
@@ -32,7 +34,14 @@ from toka.llm_gateway._events import (
     ToolUseStart,
 )
 from toka.llm_gateway._messages import (
+    CacheTtl,
+    Citation,
+    Document,
+    Format,
+    Image,
+    Media,
     ModelMessage,
+    Native,
     Part,
     Reasoning,
     Role,
@@ -42,17 +51,43 @@ from toka.llm_gateway._messages import (
 )
 from toka.llm_gateway._model import Model
 from toka.llm_gateway._prices import Price, PriceTable
-from toka.llm_gateway._request import DEFAULT_MAX_OUTPUT_TOKENS, ModelRequest, ToolSchema
-from toka.llm_gateway._response import Cost, Estimate, ModelResponse, StopReason, Usage
-from toka.llm_gateway.http._http_model import MAX_RESPONSE_BYTES, HttpModel, HttpOptions
+from toka.llm_gateway._records import (
+    MessageRecord,
+    decode_response,
+    encode_response,
+    message_of_record,
+    message_record,
+)
+from toka.llm_gateway._request import (
+    DEFAULT_MAX_OUTPUT_TOKENS,
+    Effort,
+    ModelRequest,
+    NativeFields,
+    OutputSchema,
+    ToolChoice,
+    ToolSchema,
+)
+from toka.llm_gateway._response import (
+    Cost,
+    Estimate,
+    ModelResponse,
+    StopReason,
+    TokenCount,
+    Usage,
+)
+from toka.llm_gateway.http._http_model import HttpModel
+from toka.llm_gateway.http._options import MAX_RESPONSE_BYTES, HttpOptions
 from toka.llm_gateway.http._retry import RetryPolicy
 from toka.llm_gateway.http._secret import ApiKey
 from toka.llm_gateway.http._transport import Timeouts
 from toka.llm_gateway.providers._models import (
     ANTHROPIC_URL,
+    GEMINI_URL,
     OPENAI_URL,
     AnthropicModel,
+    GeminiModel,
     OpenAIChatModel,
+    OpenAIResponsesModel,
 )
 from toka.llm_gateway.routing._breaker import RouteState
 from toka.llm_gateway.routing._fallback import FallbackModel, FallbackPolicy, RouteHealth
@@ -60,34 +95,50 @@ from toka.llm_gateway.routing._fallback import FallbackModel, FallbackPolicy, Ro
 __all__ = [
     "ANTHROPIC_URL",
     "DEFAULT_MAX_OUTPUT_TOKENS",
+    "GEMINI_URL",
     "MAX_RESPONSE_BYTES",
     "OPENAI_URL",
     "AnthropicModel",
     "ApiKey",
     "ArgumentsDelta",
     "AuthenticationFailed",
+    "CacheTtl",
     "CallFailed",
+    "Citation",
     "ConfigurationInvalid",
     "ConnectionFailed",
     "ContentFiltered",
     "ContextTooLong",
     "Cost",
+    "Document",
+    "Effort",
     "Estimate",
     "FallbackModel",
     "FallbackPolicy",
+    "Format",
+    "GeminiModel",
     "HttpModel",
     "HttpOptions",
+    "Image",
     "InvalidRequest",
     "LlmFailure",
+    "Media",
+    "MessageRecord",
     "Model",
     "ModelMessage",
     "ModelNotFound",
     "ModelRequest",
     "ModelResponse",
     "ModelTimeout",
+    "Native",
+    "NativeFields",
+    "NotTranslatable",
     "OpenAIChatModel",
+    "OpenAIResponsesModel",
+    "OutputSchema",
     "Overloaded",
     "Part",
+    "PartEnd",
     "Price",
     "PriceTable",
     "ProviderError",
@@ -110,11 +161,17 @@ __all__ = [
     "TextDelta",
     "TimeoutPhase",
     "Timeouts",
+    "TokenCount",
     "ToolArgumentsInvalid",
+    "ToolChoice",
     "ToolOutput",
     "ToolSchema",
     "ToolUse",
     "ToolUseStart",
     "Usage",
+    "decode_response",
+    "encode_response",
+    "message_of_record",
+    "message_record",
     "model_from_environment",
 ]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from toka.llm_gateway._errors import ConfigurationInvalid
 from toka.llm_gateway._prices import PriceTable
-from toka.llm_gateway.http._http_model import HttpOptions
+from toka.llm_gateway.http._options import HttpOptions
 from toka.llm_gateway.http._secret import ApiKey
 from toka.llm_gateway.http._transport import Timeouts
 from toka.llm_gateway.providers._models import (

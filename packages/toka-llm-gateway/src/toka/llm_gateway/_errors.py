@@ -116,6 +116,12 @@ class ContentFiltered(InvalidRequest):
     default_code = "llm.content_filtered"
 
 
+class NotTranslatable(InvalidRequest):
+    """The provider's wire format cannot say what the request holds; `details["what"]` names it."""
+
+    default_code = "llm.not_translatable"
+
+
 class ModelNotFound(InvalidRequest):
     """The provider has no such model, or not for this key."""
 

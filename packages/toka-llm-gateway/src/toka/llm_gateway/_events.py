@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
 
 from toka.llm_gateway._response import ModelResponse
+
+if TYPE_CHECKING:
+    from toka.llm_gateway._messages import Part
 
 
 @attrs.frozen
@@ -40,6 +43,16 @@ class ArgumentsDelta:
 
 
 @attrs.frozen
+class PartEnd:
+    """A part is whole, with what only its end brings: a seal, citations.
+
+    Formats that do not say when a part ends do without; the response at the end has all parts.
+    """
+
+    part: Part
+
+
+@attrs.frozen
 class StreamRestart:
     """What was yielded so far is void: another model answers, from the start.
 
@@ -51,6 +64,12 @@ class StreamRestart:
 
 
 StreamEvent: TypeAlias = (
-    TextDelta | ReasoningDelta | ToolUseStart | ArgumentsDelta | StreamRestart | ModelResponse
+    TextDelta
+    | ReasoningDelta
+    | ToolUseStart
+    | ArgumentsDelta
+    | PartEnd
+    | StreamRestart
+    | ModelResponse
 )
 """What `Model.stream` yields; the last event, and only the last, is a `ModelResponse`."""

@@ -77,6 +77,15 @@ class Estimate:
 
 
 @attrs.frozen
+class TokenCount:
+    """How many tokens a request's input has."""
+
+    tokens: int
+    exact: bool
+    """Whether the provider counted; else it is an estimate, rather too high than too low."""
+
+
+@attrs.frozen
 class ModelResponse:
     """A complete answer. A partial one is never returned as a response."""
 

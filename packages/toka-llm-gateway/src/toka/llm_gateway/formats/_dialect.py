@@ -23,10 +23,16 @@ from toka.llm_gateway._errors import (
     ResponseInvalid,
     ToolArgumentsInvalid,
 )
-from toka.llm_gateway._events import ArgumentsDelta, ReasoningDelta, TextDelta, ToolUseStart
+from toka.llm_gateway._events import (
+    ArgumentsDelta,
+    PartEnd,
+    ReasoningDelta,
+    TextDelta,
+    ToolUseStart,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from toka.llm_gateway._messages import ModelMessage
     from toka.llm_gateway._request import ModelRequest
@@ -36,7 +42,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-Delta: TypeAlias = TextDelta | ReasoningDelta | ToolUseStart | ArgumentsDelta
+Delta: TypeAlias = TextDelta | ReasoningDelta | ToolUseStart | ArgumentsDelta | PartEnd
 """A stream's events short of the last one."""
 
 
@@ -49,6 +55,15 @@ class Answer:
     usage: Usage
     model: str
     skipped_events: int = 0
+
+
+@attrs.frozen
+class Counting:
+    """How to ask a provider for the tokens of a request."""
+
+    path: str
+    body: bytes
+    decode: Callable[[bytes], int]
 
 
 @attrs.frozen
@@ -99,9 +114,8 @@ class Assembler(Protocol):
 class Dialect(Protocol):
     """One provider's wire format."""
 
-    @property
-    def path(self) -> str:
-        """Where calls go, below the base address."""
+    def path(self, model: str, *, stream: bool) -> str:
+        """Return where a call goes, below the base address."""
         ...
 
     def headers(self, key: str | None) -> Mapping[str, str]:
@@ -122,8 +136,13 @@ class Dialect(Protocol):
 
         Raises:
             ResponseInvalid: It is none.
+            StreamRefused: It reports a failure of the provider.
 
         """
+        ...
+
+    def counting(self, request: ModelRequest, model: str) -> Counting | None:
+        """Return how to have the tokens counted; None where nobody does."""
         ...
 
     def refusal(self, status: int, body: bytes) -> Refusal:
@@ -136,7 +155,7 @@ class Dialect(Protocol):
 
 
 class StreamRefused(Exception):
-    """The provider gave up in the middle of a stream."""
+    """The provider gave up in the middle of an answer."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.reason)
@@ -196,6 +215,19 @@ def decode_body(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
         raise ResponseInvalid(f"The provider's answer is malformed: {error}.") from error
 
 
+def counter(field: str) -> Callable[[bytes], int]:
+    """Return a reader of answers that hold a count in one field."""
+
+    def count(body: bytes) -> int:
+        counted = decode_body(_COUNTS, body).get(field)
+        if not isinstance(counted, int):
+            raise ResponseInvalid("The provider's answer holds no count of tokens.")
+        return counted
+
+    return count
+
+
+_COUNTS: Final = msgspec.json.Decoder(dict[str, object])
 _ARGUMENTS: Final = msgspec.json.Decoder(dict[str, object])
 
 

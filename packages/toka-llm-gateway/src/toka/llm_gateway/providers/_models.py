@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 from toka.llm_gateway.formats.anthropic._dialect import AnthropicDialect
 from toka.llm_gateway.formats.chat._dialect import OpenAIDialect
-from toka.llm_gateway.http._http_model import HttpModel, HttpOptions
+from toka.llm_gateway.formats.gemini._dialect import GeminiDialect
+from toka.llm_gateway.formats.responses._dialect import ResponsesDialect
+from toka.llm_gateway.http._http_model import HttpModel
+from toka.llm_gateway.http._options import HttpOptions
 from toka.llm_gateway.http._secret import ApiKey
 
 if TYPE_CHECKING:
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 
 ANTHROPIC_URL: Final = "https://api.anthropic.com"
 OPENAI_URL: Final = "https://api.openai.com/v1"
+GEMINI_URL: Final = "https://generativelanguage.googleapis.com/v1beta"
 
 _NOTHING: Final[JsonObject] = MappingProxyType({})
 _DEFAULTS: Final = HttpOptions()
@@ -32,6 +36,7 @@ class AnthropicModel(HttpModel):
         provider: str = "anthropic",
         options: HttpOptions = _DEFAULTS,
         extra: JsonObject = _NOTHING,
+        beta: str = "",
     ) -> None:
         """Prepare to call a model; nothing is sent before the first call.
 
@@ -42,13 +47,14 @@ class AnthropicModel(HttpModel):
             provider: The name in responses and errors, and the section of the price table.
             options: Limits, retries, prices.
             extra: Further fields of every request, such as `thinking` or `cache_control`.
+            beta: The `anthropic-beta` header, for features that are not in the dated version.
 
         Raises:
             ConfigurationInvalid: The key or the address cannot be used.
 
         """
         super().__init__(
-            AnthropicDialect(dict(extra)),
+            AnthropicDialect(dict(extra), options.strict_translation, beta),
             provider=provider,
             name=name,
             base_url=base_url.rstrip("/").removesuffix("/v1"),
@@ -69,6 +75,7 @@ class OpenAIChatModel(HttpModel):
         provider: str = "openai",
         options: HttpOptions = _DEFAULTS,
         extra: JsonObject = _NOTHING,
+        key_header: str = "Authorization",
     ) -> None:
         """Prepare to call a model; nothing is sent before the first call.
 
@@ -79,6 +86,7 @@ class OpenAIChatModel(HttpModel):
             provider: The name in responses and errors, and the section of the price table.
             options: Limits, retries, prices.
             extra: Further fields of every request, such as `reasoning_effort`.
+            key_header: Where the key goes, if not there: Azure's is `api-key`.
 
         Raises:
             ConfigurationInvalid: The key or the address cannot be used.
@@ -86,7 +94,86 @@ class OpenAIChatModel(HttpModel):
         """
         renamed = base_url.rstrip("/") == OPENAI_URL
         super().__init__(
-            OpenAIDialect("max_completion_tokens" if renamed else "max_tokens", dict(extra)),
+            OpenAIDialect(
+                "max_completion_tokens" if renamed else "max_tokens",
+                dict(extra),
+                options.strict_translation,
+                key_header,
+            ),
+            provider=provider,
+            name=name,
+            base_url=base_url,
+            key=_key(key),
+            options=options,
+        )
+
+
+class OpenAIResponsesModel(HttpModel):
+    """A model behind OpenAI's Responses format. Nothing is stored at the provider."""
+
+    def __init__(
+        self,
+        name: str,
+        key: ApiKey | str | None,
+        *,
+        base_url: str = OPENAI_URL,
+        provider: str = "openai",
+        options: HttpOptions = _DEFAULTS,
+        extra: JsonObject = _NOTHING,
+    ) -> None:
+        """Prepare to call a model; nothing is sent before the first call.
+
+        Args:
+            name: The model, for requests that name none.
+            key: Sent as a bearer token; None sends no key.
+            base_url: The address before `/responses`.
+            provider: The name in responses and errors, and the section of the price table.
+            options: Limits, retries, prices.
+            extra: Further fields of every request, such as `service_tier`.
+
+        Raises:
+            ConfigurationInvalid: The key or the address cannot be used.
+
+        """
+        super().__init__(
+            ResponsesDialect(dict(extra), options.strict_translation),
+            provider=provider,
+            name=name,
+            base_url=base_url,
+            key=_key(key),
+            options=options,
+        )
+
+
+class GeminiModel(HttpModel):
+    """A model behind Google's Gemini format."""
+
+    def __init__(
+        self,
+        name: str,
+        key: ApiKey | str | None,
+        *,
+        base_url: str = GEMINI_URL,
+        provider: str = "gemini",
+        options: HttpOptions = _DEFAULTS,
+        extra: JsonObject = _NOTHING,
+    ) -> None:
+        """Prepare to call a model; nothing is sent before the first call.
+
+        Args:
+            name: The model, for requests that name none.
+            key: Sent as `x-goog-api-key`; None sends no key.
+            base_url: The address before `/models/NAME:generateContent`.
+            provider: The name in responses and errors, and the section of the price table.
+            options: Limits, retries, prices.
+            extra: Further fields of every request, such as `safetySettings`.
+
+        Raises:
+            ConfigurationInvalid: The key or the address cannot be used.
+
+        """
+        super().__init__(
+            GeminiDialect(dict(extra), options.strict_translation),
             provider=provider,
             name=name,
             base_url=base_url,

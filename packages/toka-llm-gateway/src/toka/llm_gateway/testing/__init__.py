@@ -1,7 +1,9 @@
 """Models and servers for tests: in process from a script, or over the real wire formats."""
 
 from toka.llm_gateway.testing._fake_anthropic import FakeAnthropic
+from toka.llm_gateway.testing._fake_gemini import FakeGemini
 from toka.llm_gateway.testing._fake_openai import FakeOpenAI
+from toka.llm_gateway.testing._fake_responses import FakeResponses
 from toka.llm_gateway.testing._faults import (
     Damage,
     Damaged,
@@ -25,8 +27,10 @@ __all__ = [
     "Damage",
     "Damaged",
     "FakeAnthropic",
+    "FakeGemini",
     "FakeOpenAI",
     "FakeProvider",
+    "FakeResponses",
     "Fault",
     "Raw",
     "RecordedRequest",

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from toka.llm_gateway._messages import Part, Reasoning, Text, ToolUse
-from toka.llm_gateway.testing._bodies import as_object, as_objects, words
+from toka.llm_gateway.formats._json import as_object, as_objects
+from toka.llm_gateway.testing._bodies import words
 from toka.llm_gateway.testing._faults import Refuse
 from toka.llm_gateway.testing._server import FakeProvider
 
@@ -43,10 +44,15 @@ _FIELDS: Final = frozenset(
     }
 )
 _NEEDED: Final = ("model", "messages", "max_tokens")
+_TOOL_FIELDS: Final = frozenset(
+    {"name", "description", "input_schema", "cache_control", "strict", "type"}
+)
 _TOOL_NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 _BLOCKS: Final[Mapping[str, frozenset[str]]] = {
     "user": frozenset({"text", "tool_result", "image", "document"}),
-    "assistant": frozenset({"text", "tool_use", "thinking", "redacted_thinking"}),
+    "assistant": frozenset(
+        {"text", "tool_use", "thinking", "redacted_thinking", "server_tool_use"}
+    ),
 }
 
 
@@ -193,7 +199,7 @@ def _tool_complaints(tools: Json) -> Iterator[str]:
             yield f"tools.{index}.name: String should match pattern '^[a-zA-Z0-9_-]{{1,128}}$'"
         if as_object(tool.get("input_schema")).get("type") != "object":
             yield f"tools.{index}.input_schema.type: Input should be 'object'"
-        for name in tool.keys() - {"name", "description", "input_schema", "cache_control"}:
+        for name in tool.keys() - _TOOL_FIELDS:
             yield f"tools.{index}.{name}: Extra inputs are not permitted"
 
 

@@ -10,7 +10,8 @@ import msgspec
 
 from toka.llm_gateway._messages import Reasoning, ToolUse
 from toka.llm_gateway._response import StopReason
-from toka.llm_gateway.testing._bodies import as_object, as_objects, words
+from toka.llm_gateway.formats._json import as_object, as_objects
+from toka.llm_gateway.testing._bodies import words
 from toka.llm_gateway.testing._faults import Refuse
 from toka.llm_gateway.testing._server import FakeProvider
 

@@ -10,13 +10,15 @@ import msgspec
 from toka.llm_gateway._errors import CallFailed
 from toka.llm_gateway._events import (
     ArgumentsDelta,
+    PartEnd,
     ReasoningDelta,
     StreamEvent,
     TextDelta,
     ToolUseStart,
 )
-from toka.llm_gateway._messages import ModelMessage, Part, Reasoning, Text, ToolUse
+from toka.llm_gateway._messages import ModelMessage, Native, Part, Reasoning, Text, ToolUse
 from toka.llm_gateway._response import Cost, Estimate, ModelResponse, StopReason, Usage
+from toka.llm_gateway.testing._bodies import words
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
@@ -136,12 +138,17 @@ def events_of(response: ModelResponse) -> Iterator[StreamEvent]:
     for part in response.message.parts:
         match part:
             case Text(text):
-                yield TextDelta(text)
+                for word in words(text):
+                    yield TextDelta(word)
             case Reasoning(text):
-                yield ReasoningDelta(text)
+                if text:
+                    yield ReasoningDelta(text)
             case ToolUse(identifier, name, arguments):
                 yield ToolUseStart(identifier, name)
                 yield ArgumentsDelta(identifier, msgspec.json.encode(arguments).decode())
+            case Native():
+                pass
             case _:
                 raise AssertionError(f"A model does not write {type(part).__name__} parts.")
+        yield PartEnd(part)
     yield response

@@ -97,6 +97,11 @@ class FakeProvider(abc.ABC):
     def _path(self) -> str:
         """Return the path that is served."""
 
+    def _streamed(self, path: str, body: JsonObject) -> bool:
+        """Say whether a stream is asked for."""
+        del path
+        return body.get("stream") is True
+
     @abc.abstractmethod
     def _check(self, request: RecordedRequest) -> Refuse | None:
         """Return what is wrong with a request."""
@@ -128,7 +133,7 @@ class FakeProvider(abc.ABC):
         if isinstance(line, Damaged):
             events = list(self._events(line.response, request.body))
             return await self._stream(http, _damaged(events, line), line.damage)
-        if isinstance(line, ModelResponse) and request.body.get("stream") is True:
+        if isinstance(line, ModelResponse) and self._streamed(http.path, request.body):
             return await self._stream(http, self._events(line, request.body))
         return await self._say(http, line)
 

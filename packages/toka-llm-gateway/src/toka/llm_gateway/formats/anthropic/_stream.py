@@ -7,13 +7,25 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from toka.llm_gateway._errors import ProviderError, ResponseInvalid, StreamInterrupted
-from toka.llm_gateway._events import ArgumentsDelta, ReasoningDelta, TextDelta, ToolUseStart
-from toka.llm_gateway._messages import ModelMessage, Part, ToolUse
-from toka.llm_gateway.formats._dialect import Answer, Delta, StreamRefused, parse_arguments
+from toka.llm_gateway._events import (
+    ArgumentsDelta,
+    PartEnd,
+    ReasoningDelta,
+    TextDelta,
+    ToolUseStart,
+)
+from toka.llm_gateway._messages import ModelMessage, Native, Part, ToolUse
+from toka.llm_gateway.formats._dialect import (
+    Answer,
+    Delta,
+    StreamRefused,
+    decode_body,
+    parse_arguments,
+)
 from toka.llm_gateway.formats.anthropic._wire import (
-    WireBlock,
+    BLOCKS,
     WireUsage,
-    part_of,
+    decoded_part,
     refusal_of,
     stop_reason_of,
 )
@@ -22,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from toka.llm_gateway.formats._sse import ServerSentEvent
+    from toka.types import Json
 
 
 class _Start(msgspec.Struct):
@@ -36,6 +49,7 @@ class _Delta(msgspec.Struct):
     thinking: str = ""
     signature: str = ""
     stop_reason: str | None = None
+    citation: dict[str, object] | None = None
 
 
 class _Event(msgspec.Struct):
@@ -44,34 +58,50 @@ class _Event(msgspec.Struct):
     type: str
     index: int = -1
     message: _Start | None = None
-    content_block: WireBlock | None = None
+    content_block: msgspec.Raw = msgspec.Raw(b"")
     delta: _Delta | None = None
     usage: WireUsage | None = None
 
 
 _DECODER: Final = msgspec.json.Decoder(_Event)
+_GROWING: Final = frozenset({"text", "thinking", "redacted_thinking"})
 
 
 class _Block:
     """A block that is still growing."""
 
-    __slots__ = ("fragments", "signature", "wire")
+    __slots__ = ("_part", "citations", "fragments", "raw", "signature", "wire")
 
-    def __init__(self, wire: WireBlock) -> None:
-        self.wire: Final = wire
+    def __init__(self, raw: msgspec.Raw) -> None:
+        self.raw: Final = bytes(raw)
+        self.wire: Final = decode_body(BLOCKS, self.raw)
         self.fragments: Final[list[str]] = []
-        self.signature = wire.signature
+        self.signature = self.wire.signature
+        self._part: Part | None = None
+        self.citations: Final = list(self.wire.citations or ())
 
     def part(self) -> Part:
+        if self._part is None:
+            self._part = self._make()
+        return self._part
+
+    def _make(self) -> Part:
         grown = "".join(self.fragments)
-        if self.wire.type == "tool_use":
+        wire = self.wire
+        if wire.type == "tool_use":
             # Arguments stream as text; those of the opening event are an empty placeholder.
-            arguments = parse_arguments(grown, self.wire.name) if grown else self.wire.input
-            return ToolUse(self.wire.id, self.wire.name, arguments)  # type: ignore[arg-type]  # JSON
-        self.wire.text += grown
-        self.wire.thinking += grown
-        self.wire.signature = self.signature
-        return part_of(self.wire)
+            arguments = parse_arguments(grown, wire.name) if grown else wire.input
+            return ToolUse(wire.id, wire.name, arguments)  # type: ignore[arg-type]  # JSON
+        if wire.type in _GROWING:
+            wire.text += grown
+            wire.thinking += grown
+            wire.signature, wire.citations = self.signature, self.citations
+            return decoded_part(wire, self.raw)
+        data: dict[str, Json] = msgspec.json.decode(self.raw)
+        if grown:
+            # The provider's own tools stream what they are called with, like ours.
+            data["input"] = parse_arguments(grown, wire.name)
+        return Native("anthropic", data)
 
 
 class AnthropicAssembler:
@@ -100,6 +130,9 @@ class AnthropicAssembler:
                 yield from self._grow(wire.index, wire.delta or _Delta())
             case "content_block_start":
                 yield from self._open(wire.index, wire.content_block)
+            case "content_block_stop":
+                if wire.index in self._blocks:
+                    yield PartEnd(self._blocks[wire.index].part())
             case "message_start":
                 self._begin(wire.message or _Start())
             case "message_delta":
@@ -109,7 +142,7 @@ class AnthropicAssembler:
             case "error":
                 raise StreamRefused(refusal_of(event.data, ProviderError))
             case _:
-                # Pings, ends of blocks, and the event types that the provider may add.
+                # Pings, and the event types that the provider may add.
                 return
 
     def answer(self) -> Answer:
@@ -133,10 +166,11 @@ class AnthropicAssembler:
             self._stop_reason = wire.delta.stop_reason or self._stop_reason
         self._usage.update(wire.usage or WireUsage())
 
-    def _open(self, index: int, wire: WireBlock | None) -> Iterator[Delta]:
-        if wire is None or index in self._blocks:
+    def _open(self, index: int, raw: msgspec.Raw) -> Iterator[Delta]:
+        if not bytes(raw) or index in self._blocks:
             raise ResponseInvalid(f"The stream opens block {index} wrongly.")
-        self._blocks[index] = _Block(wire)
+        block = self._blocks[index] = _Block(raw)
+        wire = block.wire
         if wire.type == "tool_use":
             yield ToolUseStart(wire.id, wire.name)
         elif wire.text:
@@ -153,7 +187,7 @@ class AnthropicAssembler:
                     yield TextDelta(delta.text)
             case "input_json_delta":
                 block.fragments.append(delta.partial_json)
-                if delta.partial_json:
+                if delta.partial_json and block.wire.type == "tool_use":
                     yield ArgumentsDelta(block.wire.id, delta.partial_json)
             case "thinking_delta":
                 block.fragments.append(delta.thinking)
@@ -161,6 +195,8 @@ class AnthropicAssembler:
                     yield ReasoningDelta(delta.thinking)
             case "signature_delta":
                 block.signature += delta.signature
+            case "citations_delta":
+                block.citations.append(delta.citation or {})
             case _:
-                # Kinds that annotate content, such as citations, and kinds to come.
+                # Kinds to come.
                 return

@@ -18,9 +18,10 @@ from toka.llm_gateway._errors import (
     RateLimited,
     ResponseInvalid,
 )
-from toka.llm_gateway._messages import Part, Reasoning, Text, ToolUse
+from toka.llm_gateway._messages import Citation, Native, Part, Reasoning, Text, ToolUse
 from toka.llm_gateway._response import StopReason, Usage
-from toka.llm_gateway.formats._dialect import Refusal
+from toka.llm_gateway.formats._dialect import Refusal, decode_body
+from toka.llm_gateway.formats._json import text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +40,11 @@ class WireBlock(msgspec.Struct):
     thinking: str = ""
     signature: str = ""
     data: str = ""
+    citations: list[dict[str, object]] | None = None
+
+
+class _OutputDetails(msgspec.Struct):
+    thinking_tokens: int | None = None
 
 
 class WireUsage(msgspec.Struct):
@@ -48,6 +54,7 @@ class WireUsage(msgspec.Struct):
     output_tokens: int | None = None
     cache_read_input_tokens: int | None = None
     cache_creation_input_tokens: int | None = None
+    output_tokens_details: _OutputDetails | None = None
 
     def update(self, later: WireUsage) -> None:
         """Take over the counts that `later` holds."""
@@ -57,12 +64,14 @@ class WireUsage(msgspec.Struct):
                 setattr(self, name, value)
 
     def usage(self) -> Usage:
-        """Return the counts in the neutral form. Thinking is not counted apart here."""
+        """Return the counts in the neutral form."""
+        details = self.output_tokens_details or _OutputDetails()
         return Usage(
             self.input_tokens or 0,
             self.output_tokens or 0,
             self.cache_read_input_tokens or 0,
             self.cache_creation_input_tokens or 0,
+            details.thinking_tokens or 0,
             reported=self.output_tokens is not None,
         )
 
@@ -79,6 +88,8 @@ class _ErrorBody(msgspec.Struct):
 
 
 _ERROR_DECODER: Final = msgspec.json.Decoder(_ErrorBody)
+
+BLOCKS: Final = msgspec.json.Decoder(WireBlock)
 
 _STOP_REASONS: Final[Mapping[str | None, StopReason]] = {
     "end_turn": StopReason.END_TURN,
@@ -106,16 +117,21 @@ _TOO_LONG: Final = ("prompt is too long", "exceed context limit", "context windo
 _NO_CREDIT: Final = "credit balance is too low"
 
 
-def part_of(block: WireBlock) -> Part:
-    """Return the part that a block holds.
+def part_of(raw: msgspec.Raw) -> Part:
+    """Return the part that a block of an answer holds.
 
     Raises:
-        ResponseInvalid: Blocks of this type were not asked for and would be lost.
+        ResponseInvalid: It is not a block.
 
     """
+    return decoded_part(decode_body(BLOCKS, bytes(raw)), raw)
+
+
+def decoded_part(block: WireBlock, raw: bytes | msgspec.Raw) -> Part:
+    """Return the part that a block holds; of unknown types, the block itself."""
     match block.type:
         case "text":
-            return Text(block.text)
+            return Text(block.text, tuple([citation_of(cited) for cited in block.citations or ()]))
         case "tool_use":
             arguments: JsonObject = block.input  # type: ignore[assignment]  # JSON by origin
             return ToolUse(block.id, block.name, arguments)
@@ -124,7 +140,18 @@ def part_of(block: WireBlock) -> Part:
         case "redacted_thinking":
             return Reasoning("", block.data, redacted=True)
         case _:
-            raise ResponseInvalid(f"The answer holds content of unknown type {block.type[:40]!r}.")
+            return Native("anthropic", msgspec.json.decode(raw))
+
+
+def citation_of(wire: Mapping[str, object]) -> Citation:
+    """Return a citation, of whatever kind of source."""
+    data: JsonObject = wire  # type: ignore[assignment]  # JSON by origin
+    return Citation(
+        text(data, "cited_text"),
+        text(data, "document_title", "title"),
+        text(data, "url", "source"),
+        data=data,
+    )
 
 
 def stop_reason_of(reason: str | None) -> StopReason:

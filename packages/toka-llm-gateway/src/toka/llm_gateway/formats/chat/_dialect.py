@@ -1,8 +1,4 @@
-"""OpenAI's chat completions format: requests and whole answers.
-
-The format has no place for reasoning and for the mark of a failed tool. Reasoning is left out, the
-output's text has to say that the tool failed.
-"""
+"""OpenAI's chat completions format, as a client speaks it."""
 
 from __future__ import annotations
 
@@ -12,18 +8,20 @@ import attrs
 import msgspec
 
 from toka.llm_gateway._errors import ResponseInvalid
-from toka.llm_gateway._messages import ModelMessage, Text, ToolOutput, ToolUse
 from toka.llm_gateway.formats._dialect import (
     Answer,
     Assembler,
+    Counting,
     Refusal,
     decode_body,
     encode_body,
     kind_of_status,
 )
+from toka.llm_gateway.formats._translation import Translation
+from toka.llm_gateway.formats.chat._encode import request_body
 from toka.llm_gateway.formats.chat._stream import OpenAIAssembler
 from toka.llm_gateway.formats.chat._wire import (
-    WireToolCall,
+    WireMessage,
     WireUsage,
     message_of,
     refusal_of,
@@ -31,21 +29,14 @@ from toka.llm_gateway.formats.chat._wire import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
-    from toka.llm_gateway._request import ModelRequest, ToolSchema
-    from toka.types import Json, JsonObject
-
-
-class _WireMessage(msgspec.Struct):
-    content: str | None = None
-    refusal: str | None = None
-    reasoning_content: str | None = None
-    tool_calls: list[WireToolCall] | None = None
+    from toka.llm_gateway._request import ModelRequest
+    from toka.types import JsonObject
 
 
 class _WireChoice(msgspec.Struct):
-    message: _WireMessage
+    message: WireMessage
     finish_reason: str | None = None
 
 
@@ -66,23 +57,24 @@ class OpenAIDialect:
     """What the bound of the answer is called: OpenAI renamed it, others did not."""
     extra: JsonObject
     """Further fields of every request, such as `reasoning_effort`."""
-    path: str = "/chat/completions"
+    strict: bool = False
+    key_header: str = "Authorization"
+    """Where the key goes: `Authorization` as a bearer token, any other as it is."""
+    query: str = ""
+    """What follows the path, for example Azure's `?api-version=...`."""
+
+    def path(self, model: str, *, stream: bool) -> str:
+        del model, stream
+        return f"/chat/completions{self.query}"
 
     def headers(self, key: str | None) -> Mapping[str, str]:
-        return {} if key is None else {"Authorization": f"Bearer {key}"}
+        if key is None:
+            return {}
+        return {self.key_header: f"Bearer {key}" if self.key_header == "Authorization" else key}
 
     def encode(self, request: ModelRequest, model: str, *, stream: bool) -> bytes:
-        body: dict[str, Json] = {
-            "model": model,
-            "messages": list(_messages(request)),
-            self.limit_field: request.max_output_tokens,
-        }
-        if request.tools:
-            body["tools"] = [_tool(tool) for tool in request.tools]
-        if request.temperature is not None:
-            body["temperature"] = request.temperature
-        if request.stop:
-            body["stop"] = request.stop
+        translation = Translation("chat", self.strict)
+        body = request_body(request, model, self.limit_field, translation)
         if stream:
             body["stream"] = True
             body["stream_options"] = {"include_usage": True}
@@ -94,9 +86,7 @@ class OpenAIDialect:
             raise ResponseInvalid("The provider's answer holds no choice.")
         choice = wire.choices[0]
         said = choice.message
-        message = message_of(
-            said.reasoning_content, said.content, said.refusal, said.tool_calls or ()
-        )
+        message = message_of(said)
         return Answer(
             message,
             stop_reason_of(choice.finish_reason, message, refused=bool(said.refusal)),
@@ -104,60 +94,12 @@ class OpenAIDialect:
             wire.model,
         )
 
+    def counting(self, request: ModelRequest, model: str) -> Counting | None:
+        del request, model
+        return None
+
     def refusal(self, status: int, body: bytes) -> Refusal:
         return refusal_of(body, kind_of_status(status))
 
     def assembler(self) -> Assembler:
         return OpenAIAssembler()
-
-
-def _tool(tool: ToolSchema) -> JsonObject:
-    return {
-        "type": "function",
-        "function": {
-            "name": tool.name,
-            "description": tool.description,
-            "parameters": tool.parameters,
-        },
-    }
-
-
-def _messages(request: ModelRequest) -> Iterator[JsonObject]:
-    if request.system:
-        yield {"role": "system", "content": request.system}
-    for message in request.messages:
-        if message.role == "assistant":
-            yield from _assistant(message)
-        else:
-            yield from _user(message)
-
-
-def _user(message: ModelMessage) -> Iterator[JsonObject]:
-    # The answers to tool calls follow the calls at once; what the user says besides comes after.
-    for part in message.parts:
-        if isinstance(part, ToolOutput):
-            yield {"role": "tool", "tool_call_id": part.tool_use_id, "content": part.content}
-    texts = [part.text for part in message.parts if isinstance(part, Text)]
-    if texts:
-        yield {"role": "user", "content": _content(texts)}
-
-
-def _assistant(message: ModelMessage) -> Iterator[JsonObject]:
-    calls = [_tool_call(part) for part in message.parts if isinstance(part, ToolUse)]
-    said: dict[str, Json] = {"role": "assistant", "content": message.text}
-    if calls:
-        said["content"] = message.text or None
-        said["tool_calls"] = calls
-    yield said
-
-
-def _content(texts: list[str]) -> Json:
-    if len(texts) == 1:
-        return texts[0]
-    return [{"type": "text", "text": text} for text in texts]
-
-
-def _tool_call(use: ToolUse) -> JsonObject:
-    arguments = encode_body(use.arguments).decode()
-    function: JsonObject = {"name": use.name, "arguments": arguments}
-    return {"id": use.id, "type": "function", "function": function}

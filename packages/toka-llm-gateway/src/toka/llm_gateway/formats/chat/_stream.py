@@ -12,6 +12,7 @@ from toka.llm_gateway.formats._dialect import Answer, Delta, StreamRefused
 from toka.llm_gateway.formats.chat._wire import (
     WireError,
     WireFunction,
+    WireMessage,
     WireToolCall,
     WireUsage,
     message_of,
@@ -31,6 +32,9 @@ class _Delta(msgspec.Struct):
     content: str | None = None
     refusal: str | None = None
     reasoning_content: str | None = None
+    reasoning: str | None = None
+    reasoning_details: list[dict[str, object]] | None = None
+    annotations: list[dict[str, object]] | None = None
     tool_calls: list[WireToolCall] | None = None
 
 
@@ -75,6 +79,8 @@ class OpenAIAssembler:
         self._refusal: Final[list[str]] = []
         self._reasoning: Final[list[str]] = []
         self._calls: Final[dict[int, _Call]] = {}
+        self._details: Final[list[dict[str, object]]] = []
+        self._annotations: Final[list[dict[str, object]]] = []
         self._skipped = 0
 
     @property
@@ -105,7 +111,14 @@ class OpenAIAssembler:
             raise StreamInterrupted("The stream ended before the answer did.")
         calls = [call.wire() for _, call in sorted(self._calls.items())]
         message = message_of(
-            "".join(self._reasoning), "".join(self._text), "".join(self._refusal), calls
+            WireMessage(
+                "".join(self._text),
+                "".join(self._refusal),
+                "".join(self._reasoning),
+                reasoning_details=self._details,
+                annotations=self._annotations,
+                tool_calls=calls,
+            )
         )
         return Answer(
             message,
@@ -116,9 +129,12 @@ class OpenAIAssembler:
         )
 
     def _grow(self, delta: _Delta) -> Iterator[Delta]:
-        if delta.reasoning_content:
-            self._reasoning.append(delta.reasoning_content)
-            yield ReasoningDelta(delta.reasoning_content)
+        thought = delta.reasoning_content or delta.reasoning
+        if thought:
+            self._reasoning.append(thought)
+            yield ReasoningDelta(thought)
+        self._details.extend(delta.reasoning_details or ())
+        self._annotations.extend(delta.annotations or ())
         if delta.content:
             self._text.append(delta.content)
             yield TextDelta(delta.content)

@@ -16,12 +16,16 @@ from toka.llm_gateway._errors import (
     RateLimited,
     ResponseInvalid,
 )
-from toka.llm_gateway._messages import ModelMessage, Part, Reasoning, Text, ToolUse
+from toka.llm_gateway._messages import Citation, ModelMessage, Part, Reasoning, Text, ToolUse
 from toka.llm_gateway._response import StopReason, Usage
 from toka.llm_gateway.formats._dialect import Refusal, kind_of_status, parse_arguments
+from toka.llm_gateway.formats._json import as_object, integer, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from toka.llm_gateway._messages import Format
+    from toka.types import JsonObject
 
 
 class WireFunction(msgspec.Struct):
@@ -37,6 +41,18 @@ class WireToolCall(msgspec.Struct):
     function: WireFunction
     id: str | None = None
     index: int | None = None
+
+
+class WireMessage(msgspec.Struct):
+    """What the model said; reasoning is an addition of others, under two names."""
+
+    content: str | None = None
+    refusal: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    reasoning_details: list[dict[str, object]] | None = None
+    annotations: list[dict[str, object]] | None = None
+    tool_calls: list[WireToolCall] | None = None
 
 
 class _PromptDetails(msgspec.Struct):
@@ -103,10 +119,8 @@ _KINDS: Final[Mapping[str, type[CallFailed]]] = {
 }
 
 
-def message_of(
-    reasoning: str | None, text: str | None, refusal: str | None, calls: Sequence[WireToolCall]
-) -> ModelMessage:
-    """Return the message that an answer's pieces make.
+def message_of(said: WireMessage) -> ModelMessage:
+    """Return the message that an answer holds.
 
     Raises:
         ToolArgumentsInvalid: A call's arguments are not a JSON object.
@@ -114,11 +128,35 @@ def message_of(
 
     """
     parts: list[Part] = []
-    if reasoning:
-        parts.append(Reasoning(reasoning))
-    parts.extend(Text(said) for said in (text, refusal) if said)
-    parts.extend(_tool_uses(calls))
+    thought = said.reasoning_content or said.reasoning or ""
+    if thought or said.reasoning_details:
+        details = said.reasoning_details
+        seal = msgspec.json.encode(details).decode() if details else ""
+        parts.append(Reasoning(thought, seal, format="chat"))
+    if said.content:
+        parts.append(Text(said.content, tuple(_citations(said.annotations or ()))))
+    if said.refusal:
+        parts.append(Text(said.refusal))
+    parts.extend(_tool_uses(said.tool_calls or ()))
     return ModelMessage("assistant", tuple(parts))
+
+
+def _citations(annotations: Sequence[dict[str, object]]) -> Iterator[Citation]:
+    for annotation in annotations:
+        data: JsonObject = annotation  # type: ignore[assignment]  # JSON by origin
+        yield citation_of(data, as_object(data.get("url_citation")))
+
+
+def citation_of(data: JsonObject, cited: JsonObject, written_in: Format = "chat") -> Citation:
+    """Return a citation, whole in `data`, with its common fields in `cited`."""
+    return Citation(
+        title=text(cited, "title", "filename"),
+        url=text(cited, "url"),
+        start=integer(cited, "start_index"),
+        end=integer(cited, "end_index"),
+        format=written_in,
+        data=data,
+    )
 
 
 def _tool_uses(calls: Sequence[WireToolCall]) -> Iterator[ToolUse]:
