@@ -49,6 +49,7 @@ _BY_CODE: tuple[tuple[str, Exit], ...] = (
     ("llm.configuration_invalid", Exit.USAGE),
     ("orchestration.spec_changed", Exit.USAGE),
     ("orchestration.unknown_run", Exit.USAGE),
+    ("performance.", Exit.USAGE),
     ("runtime.log", Exit.DATA),
     ("semantic.model_missing", Exit.USAGE),
     ("service.conflict", Exit.NOT_MET),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 import attrs
 
 from toka.cli._authenticator import open_authenticator
+from toka.cli._telemetry import NOT_OBSERVED
 from toka.types import SystemClock
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from toka.cli._authenticator import Access
     from toka.cli._data_directory import DataDirectory, Keys
+    from toka.cli._telemetry import Observation
     from toka.llm_gateway import Model
     from toka.orchestration import Orchestrator, TokenDesk
     from toka.runtime import Runtime
@@ -34,8 +36,14 @@ class Host:
 
 
 @asynccontextmanager
-async def open_host(data: DataDirectory) -> AsyncGenerator[Host, None]:
+async def open_host(
+    data: DataDirectory, observation: Observation = NOT_OBSERVED
+) -> AsyncGenerator[Host, None]:
     """Open a data directory as its only writer, and stand up everything above it.
+
+    Args:
+        data: The directory.
+        observation: Is told what is done; nobody is by default.
 
     Raises:
         StoreError: The log is locked (with the holder), damaged, newer or not to be written.
@@ -56,14 +64,18 @@ async def open_host(data: DataDirectory) -> AsyncGenerator[Host, None]:
         credential = desk.mint("host", (f"runtime:host:{VAULT}",))
         async with (
             open_authenticator(data, keys, clock) as access,
-            open_runtime(store, access.authenticator, credential, clock=clock) as runtime,
+            open_runtime(
+                store, access.authenticator, credential, clock=clock, tracing=observation.tracing
+            ) as runtime,
         ):
             workspace = Workspace(Path.cwd(), protected=(data.path / "keys", data.log))
             async with _Models() as models:
                 agents = AgentRuntime(
                     runtime, ToolRegistry.builtin(), models.get, workspace=workspace
                 )
-                yield Host(runtime, Orchestrator(runtime, agents, desk), desk, keys, access)
+                orchestrator = Orchestrator(runtime, agents, desk)
+                with observation.watched(runtime):
+                    yield Host(runtime, orchestrator, desk, keys, access)
 
 
 class _Models:

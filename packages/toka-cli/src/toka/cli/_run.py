@@ -95,10 +95,15 @@ def _given(pairs: tuple[str, ...]) -> Mapping[str, str]:
 async def _run(data: DataDirectory, definition: RunDefinition, fresh: bool, output: str) -> int:
     from toka.cli._host import open_host  # noqa: PLC0415 - not for --help
     from toka.cli._signals import until_stopped  # noqa: PLC0415
+    from toka.cli._telemetry import observed  # noqa: PLC0415
 
     async def work() -> int:
-        async with open_host(data) as host:
-            return await _run_on(host, definition, fresh, output)
+        async with (
+            observed("toka", data.path) as observation,
+            open_host(data, observation) as host,
+        ):
+            with observation.command("toka run"):
+                return await _run_on(host, definition, fresh, output)
 
     status = await until_stopped(work)
     if status is None:

@@ -79,6 +79,12 @@ and what `toka token api-key` prints.""",
     help="Scheme, host and port as clients see them, where a proxy stands in front.",
 )
 @click.option(
+    "--telemetry",
+    is_flag=True,
+    help="Measure the process too, and tell of it at /metrics; on where OTEL_EXPORTER_OTLP_ENDPOINT"
+    " names a collector.",
+)
+@click.option(
     "--print-token",
     is_flag=True,
     help="Print an operator's token, good for an hour; whoever sees it can use it.",
@@ -91,15 +97,15 @@ def command(
     workspace: Path,
     identities: Path | None,
     public_url: str | None,
+    telemetry: bool,
     print_token: bool,
 ) -> int:
     """Serve runs over HTTP, and go on with those that were interrupted."""
     from toka.cli._signals import until_stopped  # noqa: PLC0415 - not for --help
 
     data = DataDirectory(data_dir.absolute())
-    wanted = _Wanted(
-        data, host, port, workspace.resolve(), identities or data.identities, public_url
-    )
+    identities = identities or data.identities
+    wanted = _Wanted(data, host, port, workspace.resolve(), identities, public_url, telemetry)
     if not logging.getLogger().hasHandlers():
         logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
     anyio.run(until_stopped, lambda: _serve(wanted, print_token=print_token))
@@ -115,6 +121,7 @@ class _Wanted:
     workspace: Path
     identities: Path
     public_url: str | None
+    telemetry: bool
 
 
 async def _serve(wanted: _Wanted, *, print_token: bool) -> None:
@@ -122,19 +129,25 @@ async def _serve(wanted: _Wanted, *, print_token: bool) -> None:
     from toka.cli._host import open_host  # noqa: PLC0415
     from toka.cli._identities import read_identities  # noqa: PLC0415
     from toka.cli._service_file import announced  # noqa: PLC0415
+    from toka.cli._telemetry import observed  # noqa: PLC0415
     from toka.orchestration_service import Settings, serve  # noqa: PLC0415 - aiohttp
 
     data = wanted.data
     # Before anything is opened: what the operator wrote is right or nothing starts.
     identities = read_identities(wanted.identities)
     async with (
-        open_host(data) as host,
+        observed("toka-service", data.path, wanted=wanted.telemetry) as observation,
+        open_host(data, observation) as host,
         open_endpoints(host, identities) as endpoints,
         serve(
             host.orchestrator,
             host.access.authenticator,
             Settings(
-                data.path, wanted.workspace, public_url=wanted.public_url, endpoints=endpoints
+                data.path,
+                wanted.workspace,
+                public_url=wanted.public_url,
+                endpoints=endpoints,
+                metrics=observation.metrics,
             ),
             host=wanted.host,
             port=wanted.port,

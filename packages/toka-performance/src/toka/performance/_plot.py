@@ -7,9 +7,9 @@ file can be opened in any browser, light or dark.
 from __future__ import annotations
 
 import math
+from html import escape
 from statistics import median
 from typing import TYPE_CHECKING, Final
-from xml.sax.saxutils import escape, quoteattr
 
 import attrs
 
@@ -142,7 +142,7 @@ def _printable(text: str) -> str:
 def _document(title: str, height: float, drawn: Sequence[str]) -> str:
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {math.ceil(height)}" '
-        f'role="img" aria-label={quoteattr(_printable(title))} '
+        f'role="img" aria-label="{escape(_printable(title))}" '
         'font-family="system-ui, sans-serif" font-size="12" color="#777">'
     )
     return "\n".join([head, _text(8, 20, title), *drawn, "</svg>\n"])

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from toka.performance._providers import Providers
     from toka.performance._settings import TelemetrySettings
+    from toka.performance._tracing import SpanTracing
 
 _MILLISECONDS: Final = 1000
 _everywhere: list[Telemetry] = []
@@ -52,6 +53,12 @@ class Telemetry:
     def meter(self, name: str) -> Meter:
         """Return a maker of instruments for the named library."""
         return self._providers.meters.get_meter(name)
+
+    def tracing(self, name: str) -> SpanTracing:
+        """Return what Toka's own packages take to be followed, such as `open_runtime`."""
+        from toka.performance._tracing import SpanTracing  # noqa: PLC0415 - it needs the API
+
+        return SpanTracing(self.tracer(name))
 
     @property
     def log_handler(self) -> logging.Handler | None:
