@@ -1,4 +1,8 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from toka.capability.core import Denial
 from toka.rate_limiter import (
@@ -140,3 +144,50 @@ def test_a_decision_ignores_shadows_in_what_remains(clock):
     assert decision.shadow_refusals == ("y",)
     assert decision.remaining == 3
     assert isinstance(decision.statuses[1], LimitStatus)
+
+
+limits = st.builds(
+    lambda quota, period, algorithm, burst, shadow: Limit(
+        "x",
+        quota,
+        period,
+        algorithm=algorithm,
+        burst=burst if algorithm in {Algorithm.GCRA, Algorithm.TOKEN_BUCKET} else None,
+        shadow=shadow,
+    ),
+    st.integers(1, 12),
+    st.sampled_from([12, 60, 1_000, SECOND, MINUTE]),
+    st.sampled_from(list(Algorithm)),
+    st.none() | st.integers(1, 5),
+    st.booleans(),
+)
+steps = st.lists(
+    st.tuples(st.sampled_from(["hit", "hit", "hit", "refund", "reset"]), st.integers(-50, 500)),
+    min_size=1,
+    max_size=40,
+)
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(limits, steps)
+def test_one_limit_in_memory_is_hit_by_a_short_way_to_the_same_answers(clock, limit, run):
+    clock.mono = 10**12
+    quick, plain = Limiter([limit], MemoryStorage(clock)), Limiter([limit], MemoryStorage(clock))
+    plain._binding = None
+    facts = {"key": "a"}
+    for action, step in run:
+        clock.mono += step * limit.period // 400
+        answers = [getattr(each, action)(facts) for each in (quick, plain)]
+        assert answers[0] == answers[1]
+        assert quick.peek(facts) == plain.peek(facts)
+
+
+@pytest.mark.parametrize("fact", [["a"], {}, 1, None, b"a", ("a",)])
+def test_a_fact_that_is_no_text_is_refused_by_the_short_way_too(clock, fact):
+    limiter = Limiter([Limit("x", 5, MINUTE)], MemoryStorage(clock))
+    assert limiter.hit({"key": "a"}).admitted
+    for _ in range(2):
+        with pytest.raises(InvalidHitError):
+            limiter.hit({"key": fact})
+    with ThreadPoolExecutor(1) as another:  # The lock is free.
+        assert another.submit(limiter.hit, {"key": "a"}).result(timeout=5).admitted

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from toka.rate_limiter._decision import Decision
+from toka.rate_limiter._decision import Decision, LimitStatus
 from toka.rate_limiter._errors import StorageUnavailable
 from toka.rate_limiter._limits import LimitSet
-from toka.rate_limiter._memory import MemoryStorage
+from toka.rate_limiter._memory import NANOSECONDS, MemoryStorage
 from toka.rate_limiter._outage import Outage, WhenDown, decide
 from toka.rate_limiter._storage import Action
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from toka.rate_limiter._adaptive import AdaptivePolicy, Reading
-    from toka.rate_limiter._decision import LimitStatus
     from toka.rate_limiter._limit import Limit
-    from toka.rate_limiter._storage import Key, Storage
+    from toka.rate_limiter._memory import Binding
+    from toka.rate_limiter._storage import Storage
 
 _ONE: Final = 1
 """The usual cost: known by identity, which no `True` or `1.0` has."""
@@ -30,7 +30,7 @@ class Limiter:
     counts by those that it names.
     """
 
-    __slots__ = ("_limits", "_outage", "_shortcut", "_storage")
+    __slots__ = ("_binding", "_limits", "_outage", "_storage")
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Limiter:
         self._limits = LimitSet(limits, policy)
         self._storage = storage if storage is not None else MemoryStorage()
         self._outage = Outage(when_down)
-        self._shortcut = self._find_shortcut()
+        self._binding = self._bind()
 
     @property
     def capacity(self) -> int:
@@ -67,16 +67,31 @@ class Limiter:
         Raises:
             InvalidHitError: The cost is no whole number above zero, or a fact is missing.
         """
-        shortcut = self._shortcut
-        if shortcut is None or (cost is not _ONE and (cost.__class__ is not int or cost < 1)):
+        binding = self._binding
+        if binding is None or cost is not _ONE:
             return self._apply(Action.HIT, facts, cost)
-        fact, spend = shortcut
+        fact, limit, interval, full, acquire, release, monotonic, find, states, take = binding
+        acquire()  # `with` takes twice as long.
         try:
-            key = facts[fact]
-        except KeyError:
-            return self._apply(Action.HIT, facts, cost)
-        status = spend(key, cost)
-        return Decision(status.admitted or status.limit.shadow, (status,))
+            state = find(key := facts[fact])
+            if state:
+                now = monotonic() // NANOSECONDS
+                # Of GCRA what `take` does, written out: a call less, of which this has two.
+                ahead = state[0] - now
+                debt = ahead + interval if ahead > 0 else interval
+                if debt <= full:
+                    states[key] = (now + debt, 0)
+                    status = LimitStatus(limit, True, (full - debt) // interval, debt, 0)
+                    return Decision(True, (status,))
+                after, status = take(state, now, cost)
+                if after is not None:
+                    states[key] = after
+                return Decision(status.admitted or limit.shadow, (status,))
+        except (KeyError, TypeError):
+            pass  # A fact that is missing, or cannot be a key, is judged where all are.
+        finally:
+            release()
+        return self._apply(Action.HIT, facts, cost)
 
     def peek(self, facts: Mapping[str, str], cost: int = 1) -> Decision:
         """Return what `hit` would answer, and what remains, and change nothing.
@@ -107,15 +122,14 @@ class Limiter:
     def observe(self, readings: Iterable[Reading]) -> int:
         """Tighten or relax all limits by the load, and return the percentage that holds now."""
         share = self._limits.observe(readings)
-        self._shortcut = self._find_shortcut()
+        self._binding = self._bind()
         return share
 
-    def _find_shortcut(self) -> tuple[str, Callable[[Key, int], LimitStatus]] | None:
+    def _bind(self) -> Binding | None:
         single = self._limits.single
         if single is None or not isinstance(self._storage, MemoryStorage):
             return None
-        limit, fact = single
-        return fact, self._storage.bind(limit)
+        return self._storage.bind(*single)
 
     def _apply(self, action: Action, facts: Mapping[str, str], cost: int) -> Decision:
         charges = self._limits.charges(facts, cost)

@@ -12,26 +12,47 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from toka.rate_limiter._algorithms import rules_for
 from toka.rate_limiter._errors import InvalidLimitError
+from toka.rate_limiter._limit import Algorithm
 from toka.rate_limiter._settle import newcomers, settle, turn_away
 from toka.rate_limiter._storage import Action, checked_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from toka.rate_limiter._algorithms import State
+    from toka.rate_limiter._algorithms import State, Taken
     from toka.rate_limiter._decision import LimitStatus
     from toka.rate_limiter._limit import Limit
     from toka.rate_limiter._storage import Charge, Key, Storage
     from toka.types import Clock
 
+    Binding: TypeAlias = tuple[
+        str,
+        Limit,
+        int,
+        int,
+        Callable[[], bool],
+        Callable[[], None],
+        Callable[[], int],
+        Callable[[Key], State | None],
+        dict[Key, State],
+        Callable[[State, int, int], Taken],
+    ]
+    """One limit taken apart, so that a hit looks nothing up: the fact it counts by, itself, its
+    interval, its whole debt (where it is GCRA without fractions; -1 for all else, to which `take`
+    has the answer), how to lock and unlock, the clock, how to find a state, the states, `take`.
+
+    A plain tuple, because any other takes a tenth of the whole time of a hit to take apart.
+    """
+
 DEFAULT_MAX_KEYS: Final = 1_000_000
 _SWEPT_FOR_NEW: Final = 2
 _SWEPT_WHEN_FULL: Final = 64
-_NANOSECONDS: Final = 1_000
+NANOSECONDS: Final = 1_000
+"""In a microsecond."""
 
 
 class _Table:
@@ -84,33 +105,28 @@ class MemoryStorage:
         """
         with self._lock:
             # Read inside the lock: two threads must not write their times in the wrong order.
-            now = self._monotonic() // _NANOSECONDS
+            now = self._monotonic() // NANOSECONDS
             return self._apply(action, charges, now, cost)
 
-    def bind(self, limit: Limit) -> Callable[[Key, int], LimitStatus]:
-        """Return a function that hits one limit: `apply` without what stays the same.
+    def bind(self, limit: Limit, fact: str) -> Binding:
+        """Return what `Limiter.hit` needs to hit one limit: `apply` without what stays the same.
 
-        It takes a quarter of the time, which is why one limit in memory is worth a way of its own.
+        It takes a fifth of the time, which is why one limit in memory is worth a way of its own.
         """
-        table = self._table(limit)
-        take, states, find = rules_for(limit).take, table.states, table.states.get
-        acquire, release, monotonic = self._lock.acquire, self._lock.release, self._monotonic
-
-        def hit(key: Key, cost: int) -> LimitStatus:
-            acquire()  # `with` takes twice as long.
-            try:
-                now = monotonic() // _NANOSECONDS
-                state = find(key)
-                if state is None:
-                    return self._apply(Action.HIT, ((limit, key),), now, cost)[0]
-                after, status = take(state, now, cost)
-                if after is not None:
-                    states[key] = after
-                return status
-            finally:
-                release()
-
-        return hit
+        table, rules = self._table(limit), rules_for(limit)
+        whole = limit.algorithm is Algorithm.GCRA and limit.rate == 1
+        return (
+            fact,
+            limit,
+            limit.interval,
+            limit.capacity * limit.interval if whole else -1,
+            self._lock.acquire,
+            self._lock.release,
+            self._monotonic,
+            table.states.get,
+            table.states,
+            rules.take,
+        )
 
     def _apply(
         self, action: Action, charges: Sequence[Charge], now: int, cost: int
