@@ -101,3 +101,58 @@ def test_a_change_is_the_one_that_was_asked_for_or_refused(value, key, new) -> N
 def test_what_is_not_toml_is_refused(text: str) -> None:
     with pytest.raises(ConfigError):
         load(text, "toml")
+
+
+WRITTEN = st.sampled_from(
+    [
+        "1_000", "0xff", "1.50", "true", "'lit'", '"a # b"', "[1, 2,]", "{ x = 1 }",
+        "1979-05-27", '"""x"""',
+    ]
+)  # fmt: skip
+NAMES = ("alpha", '"b c"', "d-e")
+NEW = st.sampled_from([5, "text", "a'b", True, [1, "x"], 2.5, "line\nline", ""])
+
+
+@st.composite
+def toml_lines(draw):
+    """Return the lines of a document, and by path where its keys stand."""
+    lines, places = [], {}
+    tables = draw(st.lists(st.sampled_from(["", "t", 't."u v"', "[a]"]), min_size=1, unique=True))
+    for table in sorted(tables):
+        at = ()
+        if table == "[a]":
+            at = ("a", 0)
+            lines.append("[[a]]  # each")
+        elif table:
+            at = tuple(part.strip('"') for part in table.split("."))
+            lines.append(f"[{table}]")
+        for name in draw(st.lists(st.sampled_from(NAMES), unique=True)):
+            lines += draw(st.sampled_from([[], [""], ["# note: a = 1"], ["  # indented", ""]]))
+            equals = draw(st.sampled_from([" = ", "=", "  =  "]))
+            places[(*at, name.strip('"'))] = len(lines)
+            lines.append(
+                f"{name}{equals}{draw(WRITTEN)}{draw(st.sampled_from(['', ' # why', '  #x']))}"
+            )
+    return lines, places
+
+
+@settings(max_examples=150, deadline=None)
+@given(toml_lines(), NEW, st.sampled_from(["\n", "\r\n"]), st.data())
+def test_every_other_line_stays_byte_for_byte(made, new, newline, data) -> None:
+    lines, places = made
+    if not places:
+        return
+    text = newline.join([*lines, ""])
+    path = data.draw(st.sampled_from(sorted(places)))
+    place = places[path]
+    changed = load(text, "toml").set(path, new)
+    after = changed.text.split(newline)
+    assert after[:place] == lines[:place]
+    assert after[len(after) - (len(lines) - place) :] == [*lines[place + 1 :], ""]
+    assert after[place].startswith(lines[place].partition("=")[0])
+    assert changed.data(path) == new
+    gone = load(text, "toml").delete(path)
+    assert gone.text.split(newline) == [*lines[:place], *lines[place + 1 :], ""]
+    added = load(text, "toml").set((*path[:-1], "fresh"), new).text.split(newline)
+    left = iter(added)
+    assert all(line in left for line in lines if line)

@@ -8,6 +8,7 @@ be the one that was read when the new one takes its place.
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import stat
 import tempfile
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 MAX_BYTES = 64 * 1024 * 1024
 """Size of the largest file that is read."""
 _POLL = 0.02
+_SUFFIX = ".toka-config"
+"""Ends the name of a file that is not whole yet."""
 
 
 class Snapshot(NamedTuple):
@@ -168,7 +171,9 @@ def _written(path: Path, text: str, finish: Callable[[int], None]) -> Generator[
     """Give a temporary file beside `path` that is on disk, and make its new name last."""
     temporary: Path | None = None
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
+        prefix = f".{path.name[:100]}."
+        _remove_left_over(path.parent, prefix)
+        handle, name = tempfile.mkstemp(prefix=prefix, suffix=_SUFFIX, dir=path.parent)
         temporary = Path(name)
         with os.fdopen(handle, "wb") as file:
             file.write(text.encode())
@@ -183,6 +188,12 @@ def _written(path: Path, text: str, finish: Callable[[int], None]) -> Generator[
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def _remove_left_over(folder: Path, prefix: str) -> None:
+    """Remove what a killed edit left: who holds the lock knows that nobody is writing it."""
+    for path in folder.glob(f"{glob.escape(prefix)}*{_SUFFIX}"):
+        path.unlink(missing_ok=True)
 
 
 def _identity(status: os.stat_result) -> tuple[int, ...]:
