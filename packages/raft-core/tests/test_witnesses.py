@@ -172,3 +172,26 @@ def test_a_snapshot_for_a_witness_has_no_data() -> None:
     net.tick(5)
     assert net[3].storage.snapshot().index == applied
     assert net[3].storage.snapshot().data == b""
+
+
+def test_a_voter_with_data_goes_only_when_another_has_all_of_it() -> None:
+    # Leader and witness commit the leader's removal. Were it gone then, node 2 could never win the
+    # witness's vote.
+    net = group()
+    net.isolate(2)
+    net.change(1, remove(1))
+    assert net[1].conf.is_joint
+    net.propose(1, b"a")
+    assert net[1].data == []
+    net.heal()
+    net.tick(40)
+    assert net.leader == 2
+    assert net[2].conf == ConfState(voters=(2, 3), witnesses=(3,))
+    assert net[2].data == [b"a"]
+
+
+def test_a_voter_that_is_gone_for_good_can_be_removed() -> None:
+    net = group()
+    net.isolate(2)
+    net.change(1, remove(2))
+    assert net[1].conf == ConfState(voters=(1, 3), witnesses=(3,))

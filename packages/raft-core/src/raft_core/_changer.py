@@ -16,7 +16,7 @@ from raft_core._conf_changes import ConfChangeSingle, ConfChangeType, ConfChange
 from raft_core._entries import NO_NODE
 from raft_core._errors import ConfChangeError
 from raft_core._states import ConfState
-from raft_core._witnesses import check_witnesses
+from raft_core._witnesses import check_witnesses, loses_data
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -153,15 +153,19 @@ def leave_joint(conf: ConfState) -> ConfState:
 def apply_change(conf: ConfState, change: ConfChangeV2) -> ConfState:
     """Return the configuration after a change, in whichever way it asks for.
 
+    Beside witnesses, a voter with data goes through a joint configuration, whatever is asked for.
+
     Raises:
         ConfChangeError: The change leads to no valid configuration.
 
     """
     if change.leaves_joint:
         return leave_joint(conf)
-    if change.enters_joint:
-        return enter_joint(conf, change.changes, auto_leave=change.auto_leave)
-    return simple(conf, change.changes)
+    if not change.enters_joint:
+        changed = simple(conf, change.changes)
+        if not loses_data(conf, changed):
+            return changed
+    return enter_joint(conf, change.changes, auto_leave=change.auto_leave)
 
 
 def check_conf_state(conf: ConfState) -> None:

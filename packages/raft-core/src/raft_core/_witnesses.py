@@ -37,6 +37,17 @@ def check_witnesses(conf: ConfState) -> None:
             raise ConfChangeError("a quorum of witnesses would hold no data")
 
 
+def loses_data(before: ConfState, after: ConfState) -> bool:
+    """Say whether a simple change takes away what may be the only electable copy.
+
+    Quorums before and after it overlap, but perhaps in a witness alone: then nobody who is left has
+    a log as good as the witness's. In a joint configuration a quorum of those who are left has all
+    that is committed, and in every quorum is one with data.
+    """
+    full = set(before.voters) - set(before.witnesses)
+    return bool(before.witnesses) and not full <= set(after.voters)
+
+
 def without_data(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
     """Return entries as a witness holds them: changes of members whole, of others the name."""
     return tuple([_name_of(entry) for entry in entries])
