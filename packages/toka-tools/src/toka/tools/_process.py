@@ -1,23 +1,23 @@
 """Running a command to its end: input, output, limits, and nothing left behind.
 
-The command is started by `_launcher.py` in a process of its own. This side reads the output, asks
-for the end when there is too much of it or the time is up, and waits until the launcher reports
-that the whole tree is gone.
+The command is started by a supervisor of its own (see `launcher/`). This side reads the output,
+asks for the end when there is too much of it or the time is up, and waits until the supervisor
+reports that the whole tree is gone.
 """
 
 from __future__ import annotations
 
+import json
 import os
-import subprocess
-import sys
-from contextlib import ExitStack, suppress
-from pathlib import Path
+import tempfile
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from toka.tools._deadline import timed_out
 from toka.tools._errors import CommandStartError
+from toka.tools._fork_server import launch
 from toka.types import NANOSECONDS
 
 if TYPE_CHECKING:
@@ -28,10 +28,9 @@ if TYPE_CHECKING:
 PROCESS_LIMIT: Final = "process_limit"
 OUTPUT_LIMIT: Final = "output_limit"
 
-# Longer than the launcher's grace; only a process that the system itself cannot end takes longer.
+# Longer than the supervisor's grace; only a process that the system itself cannot end takes longer.
 _FAREWELL_SECONDS: Final = 5.0
 _CHUNK: Final = 1 << 16
-_IMPORT: Final = "import sys; sys.path.append(sys.argv.pop(1)); from _launcher import main; main()"
 
 
 @attrs.frozen
@@ -66,11 +65,13 @@ class Finished:
 
 @attrs.define
 class _Running:
-    """The streams of a command, and the end of a pipe that keeps it alive while open."""
+    """The pipes of a command; `control` keeps it alive while open. None is closed already."""
 
-    process: subprocess.Popen[bytes]
-    report: int
+    stdin: int | None
+    stdout: int
+    stderr: int
     control: int | None
+    report: int
     room: int
     output: tuple[bytearray, bytearray] = attrs.field(
         factory=lambda: (bytearray(), bytearray()), init=False
@@ -78,22 +79,23 @@ class _Running:
     overflow: bool = False
 
     def stop(self) -> None:
-        """Ask the launcher to end everything."""
+        """Ask the supervisor to end everything."""
         if self.control is not None:
             os.close(self.control)
             self.control = None
 
+    def stop_feeding(self) -> None:
+        """Let the command see the end of its input."""
+        if self.stdin is not None:
+            os.close(self.stdin)
+            self.stdin = None
+
     def close(self) -> None:
-        """Release what is held; the launcher does not survive this."""
+        """Release what is held."""
         self.stop()
-        os.close(self.report)
-        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
-            if stream is not None:
-                with suppress(BrokenPipeError):
-                    stream.close()
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
+        self.stop_feeding()
+        for descriptor in (self.stdout, self.stderr, self.report):
+            os.close(descriptor)
 
 
 async def run_process(command: Command, timeout_ns: int, output_limit: int) -> Finished:
@@ -114,7 +116,7 @@ async def run_process(command: Command, timeout_ns: int, output_limit: int) -> F
                 tasks.start_soon(_drain, running, 1)
                 tasks.start_soon(_feed, running, command.stdin)
                 report = await _read_report(running.report)
-                _stop_feeding(running)
+                running.stop_feeding()
     finally:
         if not report:
             running.stop()
@@ -129,67 +131,54 @@ async def run_process(command: Command, timeout_ns: int, output_limit: int) -> F
 
 
 def _start(command: Command, timeout_ns: int, output_limit: int) -> _Running:
-    with ExitStack() as opened:
-        control, keep = _pipe(opened)
-        report, tell = _pipe(opened)
-        passed = (control, tell, command.directory)
-        here = str(Path(__file__).parent)
-        launcher = [sys.executable, "-I", "-S", "-X", "utf8", "-c", _IMPORT, here]
-        launcher += [str(number) for number in passed]
-        launcher += [_settings(command, timeout_ns), command.program, *command.argv]
+    with ExitStack() as given, ExitStack() as kept:
+        document = given.enter_context(tempfile.TemporaryFile(buffering=0))
+        document.write(_request(command, timeout_ns))
+        its_stdin, stdin = os.pipe()
+        stdout, its_stdout = os.pipe()
+        stderr, its_stderr = os.pipe()
+        its_control, control = os.pipe()
+        report, its_report = os.pipe()
+        theirs = (its_stdin, its_stdout, its_stderr, its_control, its_report)
+        for descriptor in theirs:
+            given.callback(os.close, descriptor)
+        for descriptor in (stdin, stdout, stderr, control, report):
+            kept.callback(os.close, descriptor)
+            os.set_blocking(descriptor, False)
         try:
-            process = subprocess.Popen(  # noqa: S603 - an argument list, checked by the caller
-                launcher,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                bufsize=0,
-                env=dict(command.environment),
-                pass_fds=passed,
-                start_new_session=True,
-            )
+            launch((document.fileno(), *theirs, command.directory))
         except OSError as error:
             raise _not_started(command, error.errno or 0) from error
-        opened.pop_all()
-    os.close(control)
-    os.close(tell)
-    for stream in (process.stdin, process.stdout, process.stderr):
-        os.set_blocking(_number(stream), False)
-    os.set_blocking(report, False)
-    return _Running(process, report, keep, output_limit)
+        kept.pop_all()
+    return _Running(stdin, stdout, stderr, control, report, output_limit)
 
 
-def _pipe(opened: ExitStack) -> tuple[int, int]:
-    ends = os.pipe()
-    for end in ends:
-        opened.callback(os.close, end)
-    return ends
+def _request(command: Command, timeout_ns: int) -> bytes:
+    request = {
+        "program": command.program,
+        "argv": command.argv,
+        "environment": dict(command.environment),
+        "limits": _limits(command.limits, timeout_ns),
+        "confinement": None,
+    }
+    return json.dumps(request).encode()
 
 
-def _settings(command: Command, timeout_ns: int) -> str:
-    limits = command.limits
+def _limits(limits: ResourceLimits, timeout_ns: int) -> dict[str, int]:
     seconds = timeout_ns / NANOSECONDS
     cpu = None if limits.max_cpu_percent is None else seconds * limits.max_cpu_percent / 100
-    settings = {
+    wanted = {
         "memory": limits.max_memory_bytes,
         "cpu": None if cpu is None else max(1, int(cpu + 1)),
         "file": limits.max_file_bytes,
         "files": limits.max_open_files,
         "processes": limits.max_processes,
-        "locale": 1 if "LC_CTYPE" in command.environment else None,
     }
-    return ",".join([f"{key}={value}" for key, value in settings.items() if value is not None])
-
-
-def _number(stream: object) -> int:
-    fileno = getattr(stream, "fileno", None)
-    if fileno is None:
-        raise TypeError("Every stream of a command is a pipe.")
-    return int(fileno())
+    return {key: value for key, value in wanted.items() if value is not None}
 
 
 async def _drain(running: _Running, which: int) -> None:
-    descriptor = _number((running.process.stdout, running.process.stderr)[which])
+    descriptor = (running.stdout, running.stderr)[which]
     while data := await _read_some(descriptor):
         kept = data[: running.room]
         running.room -= len(kept)
@@ -220,20 +209,14 @@ async def _feed(running: _Running, data: bytes) -> None:
     import anyio  # noqa: PLC0415 - see run_process
 
     view = memoryview(data)
-    while view and running.process.stdin is not None:
+    while view and running.stdin is not None:
         try:
-            view = view[os.write(_number(running.process.stdin), view) :]
+            view = view[os.write(running.stdin, view) :]
         except BlockingIOError:
-            await anyio.wait_writable(_number(running.process.stdin))
+            await anyio.wait_writable(running.stdin)
         except BrokenPipeError:
             break  # The command does not want to read more, which is its right.
-    _stop_feeding(running)
-
-
-def _stop_feeding(running: _Running) -> None:
-    stream, running.process.stdin = running.process.stdin, None
-    if stream is not None:
-        stream.close()
+    running.stop_feeding()
 
 
 def _finished(running: _Running, report: bytes, command: Command) -> Finished:
