@@ -13,35 +13,6 @@ pytestmark = pytest.mark.anyio
 SAME = {"Sec-Fetch-Site": "same-origin"}
 
 
-class Browser:
-    """Sends what a browser sends, and follows nothing by itself."""
-
-    def __init__(self, served) -> None:
-        self._served = served
-        self.cookies: dict[str, str] = {}
-
-    async def ask(self, path, method="GET", headers=SAME, **how):
-        cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        async with self._served.session.request(
-            method,
-            self._served.url + path,
-            headers={"Cookie": cookie, **headers},
-            allow_redirects=False,
-            **how,
-        ) as answer:
-            await answer.read()
-            self.cookies |= {name: each.value for name, each in answer.cookies.items()}
-            return answer
-
-    async def sign_in(self, token, **how):
-        return await self.ask("/ui/login", "POST", data={"token": token}, **how)
-
-
-@pytest.fixture
-def browser(served):
-    return Browser(served)
-
-
 async def test_a_stranger_is_sent_to_the_sign_in_wherever_he_goes(browser):
     for path in ("/ui/runs", "/ui/nothing", "/ui/runs/01JD3X8ZK5Q6T7V8W9XAYBZCDE"):
         answer = await browser.ask(path)

@@ -51,6 +51,10 @@ class Api:
     token: str = attrs.field(repr=False)
     claims: Claims
 
+    def part(self, name: str) -> str:
+        """Return a part of the page's own path."""
+        return self.request.match_info[name]
+
     async def get(self, path: str, query: Mapping[str, str] | None = None, **parts: str) -> Json:
         """Ask for a resource.
 

@@ -100,10 +100,18 @@ async def _page(templates: Templates, page: Page, api: Api) -> web.Response:
     # Before anything is read: what happens meanwhile is told again rather than missed.
     position = api.service.runtime.position
     context = await page.handler(api)
-    live = page.live.format(**api.request.match_info)
-    frame = _frame(api, page.section) | {"position": position, "live": live}
+    frame = _frame(api, page.section) | {"position": position, "live": _live(page, api)}
     frame["waiting"] = len((await api.get("/v1/approvals"))["approvals"])
     return templates.response(page.template, frame | context)
+
+
+def _live(page: Page, api: Api) -> str | None:
+    """Return which events change a page; None if it stands still."""
+    if page.live is None:
+        return None
+    parts = dict(api.request.match_info)
+    run = parts.get("run") or parts.get("agent", "").partition("/")[0]
+    return page.live.format(run=run)
 
 
 def _refusal(templates: Templates, api: Api, error: TokaError) -> web.Response:
@@ -118,7 +126,7 @@ def _frame(api: Api, section: str) -> dict[str, object]:
     return {
         "section": section,
         "position": 0,
-        "live": "",
+        "live": None,
         "waiting": 0,
         "subject": api.claims.subject,
         "mark": mark_of(api.token),

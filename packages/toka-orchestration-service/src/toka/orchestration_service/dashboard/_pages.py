@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeAlias
+import time
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from urllib.parse import urlencode
 
 import attrs
 
 from toka.orchestration_service._route import PATTERNS
+from toka.orchestration_service.dashboard._graph import draw
+from toka.orchestration_service.dashboard._timeline import rows_of, scale_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from toka.orchestration_service.dashboard._api import Api
 
 Context: TypeAlias = "dict[str, object]"
+
+RUNS: Final = 50
+AGENTS: Final = 48
+"""Of a drawing: more than fit on a screen, fewer than a browser draws late."""
+TASKS: Final = 25
+SPANS: Final = 60
+"""Of an opened task: each has a row."""
+MARKS: Final = 200
+"""Of all tasks: marks in their rows."""
+_NO_SPANS: Final[Mapping[str, Any]] = {"spans": [], "next": None}
+EVENTS: Final = 50
+_FILTERS: Final = ("text", "kind", "run", "agent")
+_RUN_STATES: Final = ("running", "paused", "interrupted", "completed", "failed", "cancelled")
+_KINDS: Final = ("agent", "task", "step", "approval", "message", "budget", "token")
 
 
 @attrs.frozen
@@ -25,7 +43,7 @@ class Page:
     handler: Callable[[Api], Awaitable[Context]]
     section: str
     """Which entry of the navigation it belongs to."""
-    live: str = ""
+    live: str | None = None
     """The events that change it: a query of `/v1/events`, with the path's parts in braces."""
 
     @property
@@ -37,11 +55,127 @@ class Page:
         return path
 
 
-async def runs(api: Api) -> Context:
-    """Return the runs, newest first."""
-    page = await api.get("/v1/runs", {"after": api.request.query.get("after", ""), "limit": "50"})
-    return {"listed": page}
+async def _runs(api: Api) -> Context:
+    asked = _asked(api, "after", "state", "text")
+    listed = await api.get("/v1/runs", {**asked, "limit": str(RUNS)})
+    kept = {name: asked[name] for name in ("state", "text") if asked[name]}
+    return {"listed": listed, "asked": asked, "kept": urlencode(kept), "states": _RUN_STATES}
 
 
-PAGES: Final = (Page("/ui/runs", "runs.html", runs, "runs"),)
+async def _start(api: Api) -> Context:
+    return {"asked": _asked(api, "source")}
+
+
+async def _run(api: Api) -> Context:
+    run, asked = api.part("run"), _asked(api, "agents", "tasks", "task", "spans")
+    detail = await api.get("/v1/runs/{run}", run=run)
+    agents = await api.get(
+        "/v1/runs/{run}/graph", {"after": asked["agents"], "limit": str(AGENTS)}, run=run
+    )
+    tasks = await api.get(
+        "/v1/runs/{run}/tasks", {"after": asked["tasks"], "limit": str(TASKS)}, run=run
+    )
+    spans = await api.get_if_allowed("/v1/runs/{run}/spans", _spans_asked(asked), run=run)
+    return {
+        "detail": detail,
+        "agents": agents,
+        "tasks": tasks,
+        "spans": spans,
+        "asked": asked,
+        **_drawing(agents),
+        **_waterfall(tasks["tasks"], spans or _NO_SPANS, asked["task"]),
+    }
+
+
+def _spans_asked(asked: Mapping[str, str]) -> dict[str, str]:
+    """Return what to ask for: all that an opened task did in its order, or what was done last."""
+    order = {"order": "oldest"} if asked["task"] else {"order": "newest"}
+    limit = SPANS if asked["task"] else MARKS
+    return {"task": asked["task"], "after": asked["spans"], "limit": str(limit), **order}
+
+
+def _drawing(agents: Mapping[str, Any]) -> Context:
+    by_name = {agent["agent"]: agent for agent in agents["agents"]}
+    waits = [(edge["waits_for"], edge["agent"]) for edge in agents["edges"]]
+    born = [(agent["parent"], name) for name, agent in by_name.items() if agent["parent"]]
+    return {"by_name": by_name, "drawing": draw(list(by_name), [*waits, *born])}
+
+
+def _waterfall(tasks: list[Mapping[str, Any]], spans: Mapping[str, Any], opened: str) -> Context:
+    scale = scale_of(tasks, time.time())
+    cut = bool(opened and spans["next"])
+    rows = rows_of(tasks, spans["spans"], scale, opened=opened, cut=cut)
+    return {"rows": rows, "ticks": scale.ticks()}
+
+
+async def _agent(api: Api) -> Context:
+    agent = api.part("agent")
+    return {
+        "detail": await api.get("/v1/agents/{agent}", agent=agent),
+        "mailbox": await api.get_if_allowed("/v1/mailboxes/{agent}", {"limit": "20"}, agent=agent),
+        "held": await api.get_if_allowed("/v1/capabilities/{agent}", agent=agent),
+        "log": await api.get_if_allowed("/v1/log", {"agent": agent, "limit": "15"}),
+    }
+
+
+async def _step(api: Api) -> Context:
+    return {"step": await api.get("/v1/steps/{event}", event=api.part("event"))}
+
+
+async def _explain(api: Api) -> Context:
+    return {"explained": await api.get("/v1/explanations/{event}", event=api.part("event"))}
+
+
+async def _approvals(api: Api) -> Context:
+    return {"listed": await api.get("/v1/approvals")}
+
+
+async def _events(api: Api) -> Context:
+    asked = _asked(api, "after", *_FILTERS)
+    page = await api.get("/v1/log", {**asked, "limit": str(EVENTS)})
+    kept = {name: asked[name] for name in _FILTERS if asked[name]}
+    streamed = {name: asked[name] for name in ("kind", "run") if asked[name]}
+    return {
+        "page": page,
+        "asked": asked,
+        "kept": urlencode(kept),
+        "streamed": urlencode(streamed),
+        "kinds": _KINDS,
+    }
+
+
+async def _tools(api: Api) -> Context:
+    return {"listed": await api.get("/v1/tools")}
+
+
+async def _keys(api: Api) -> Context:
+    asked = _asked(api, "after")
+    revocations = await api.get("/v1/revocations", {**asked, "limit": str(RUNS)})
+    return {"keys": await api.get("/v1/keys"), "revocations": revocations, "asked": asked}
+
+
+async def _health(api: Api) -> Context:
+    return {"health": await api.get("/v1/health")}
+
+
+def _asked(api: Api, *names: str) -> dict[str, str]:
+    """Return parameters of the page's address; empty where they are not given."""
+    return {name: api.request.query.get(name, "") for name in names}
+
+
+PAGES: Final = (
+    Page("/ui/runs", "runs.html", _runs, "runs", live=""),
+    Page("/ui/start", "start.html", _start, "runs"),
+    Page("/ui/runs/{run}", "run.html", _run, "runs", live="run={run}"),
+    Page("/ui/agents/{agent}", "agent.html", _agent, "runs", live="run={run}"),
+    Page("/ui/steps/{event}", "step.html", _step, "runs"),
+    Page("/ui/explain/{event}", "explain.html", _explain, "events"),
+    Page(
+        "/ui/approvals", "approvals.html", _approvals, "approvals", live="kind=approval&kind=task"
+    ),
+    Page("/ui/events", "events.html", _events, "events"),
+    Page("/ui/tools", "tools.html", _tools, "tools"),
+    Page("/ui/keys", "keys.html", _keys, "keys"),
+    Page("/ui/health", "health.html", _health, "health", live=""),
+)
 """Every page."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from toka.orchestration_service.dashboard._assets import Assets
 
 FOLDER: Final = Path(__file__).parent / "templates"
+GIST: Final = 240
+"""Characters of a value that a line of a list shows."""
 THEME_COOKIE: Final = "toka_theme"
 _HEADERS: Final = {
     "Content-Security-Policy": (
@@ -60,6 +62,7 @@ class Templates:
             count=_format.count,
             duration=_format.duration,
             money=_format.money,
+            gist=_gist,
             pretty=_pretty,
         )
 
@@ -82,6 +85,12 @@ def _finalize(value: object) -> object:
     if isinstance(value, str) and not isinstance(value, Markup):
         return _format.visible(value)
     return value
+
+
+def _gist(value: object) -> str:
+    """Return the beginning of a value, on one line."""
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= GIST else f"{text[:GIST]}…"
 
 
 def _pretty(value: object) -> str:

@@ -67,7 +67,7 @@ export const refresher = () => {
 export const beginLive = () => {
   const main = document.getElementById("main");
   const query = main.dataset.live;
-  if (query === undefined || main.dataset.stream === "own") return;
+  if (query === undefined) return;
   const soon = refresher();
   let lost = false;
   follow(`/v1/events?${query}`, Number(main.dataset.position), {

@@ -1,0 +1,147 @@
+"""Tasks and steps in time: where each begins and ends, as shares of what is shown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import attrs
+
+from toka.orchestration_service.dashboard._format import duration, seconds_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+Json: TypeAlias = "Mapping[str, Any]"
+
+FEW: Final = 30
+"""As many spans each have a row of their own."""
+TICKS: Final = 5
+_STEPS: Final = (1, 2, 5, 10, 15, 20, 30, 60)
+_LEAST: Final = 0.001
+"""Seconds that are shown at least: all that happened in the same millisecond has a place, too."""
+
+
+@attrs.frozen
+class Bar:
+    """A stretch of time, in percent of what is shown."""
+
+    x: float
+    width: float
+    tone: str
+    """Of a state, or a kind of span: what it looks like."""
+    title: str
+
+
+@attrs.frozen
+class Tick:
+    """A mark on the axis."""
+
+    x: float
+    label: str
+
+
+@attrs.frozen
+class Row:
+    """A task, or below it a step or a wait."""
+
+    task: Json
+    span: Json | None
+    bars: tuple[Bar, ...]
+    inner: tuple[Bar, ...]
+    """What a task that is not opened did, drawn into its bars."""
+
+
+@attrs.frozen
+class Scale:
+    """The time that is shown."""
+
+    began: float
+    ended: float
+
+    def bar(self, began: str, ended: str | None, tone: str, title: str) -> Bar:
+        """Return where something is that takes until now if it has not ended."""
+        first = seconds_of(began)
+        last = seconds_of(ended) if ended else self.ended
+        left = min(max(self._share(first), 0.0), 100.0)
+        right = min(max(self._share(last), left), 100.0)
+        told = f"{title} · {duration(last - first)}" if ended else f"{title} · so far"
+        return Bar(round(left, 3), round(right - left, 3), tone, told)
+
+    def ticks(self) -> tuple[Tick, ...]:
+        """Return marks at round distances from the beginning."""
+        step = _round_step((self.ended - self.began) / TICKS)
+        count = int((self.ended - self.began) / step)
+        return tuple(
+            Tick(round(self._share(self.began + n * step), 3), _label(n * step))
+            for n in range(count + 1)
+        )
+
+    def _share(self, seconds: float) -> float:
+        return 100 * (seconds - self.began) / (self.ended - self.began)
+
+
+def scale_of(items: Iterable[Json], now: float) -> Scale:
+    """Return the time from the first beginning to the last end; to now if something goes on."""
+    begun = [item for item in items if item["started"] is not None]
+    if not begun:
+        return Scale(now - _LEAST, now)
+    began = min(seconds_of(item["started"]) for item in begun)
+    ended = max(seconds_of(item["ended"]) if item["ended"] else now for item in begun)
+    return Scale(began, max(ended, began + _LEAST))
+
+
+def rows_of(
+    tasks: Sequence[Json], spans: Sequence[Json], scale: Scale, *, opened: str, cut: bool
+) -> tuple[Row, ...]:
+    """Return each task with its attempts and what is known of its spans.
+
+    Args:
+        tasks: Of the page.
+        spans: Of these tasks, or of some of them.
+        scale: The time that is shown.
+        opened: The task that has a row for each span; few spans have rows whatever is opened.
+        cut: There are later spans, and with them the ends of some of these.
+    """
+    below: dict[str, list[Json]] = {}
+    for span in sorted(spans, key=lambda span: str(span["began"])):
+        below.setdefault(span["task"], []).append(span)
+    rows: list[Row] = []
+    for task in tasks:
+        bars = tuple((span, _span(span, scale, cut=cut)) for span in below.get(task["task"], ()))
+        inner = tuple(bar for _, bar in bars)
+        is_open = task["task"] == opened or (not opened and len(spans) <= FEW)
+        rows.append(Row(task, None, tuple(_attempts(task, scale)), () if is_open else inner))
+        if is_open:
+            rows.extend(Row(task, span, (bar,), ()) for span, bar in bars)
+    return tuple(rows)
+
+
+def _attempts(task: Json, scale: Scale) -> Iterable[Bar]:
+    for attempt in task["attempts"]:
+        title = f"attempt {attempt['number']}, {attempt['state']}"
+        yield scale.bar(attempt["started"], attempt["ended"], attempt["state"], title)
+
+
+def _span(span: Json, scale: Scale, *, cut: bool) -> Bar:
+    failed = span["state"] in ("failed", "denied")
+    tone, title = "failed" if failed else span["kind"], f"{span['kind']} {span['name']}"
+    if cut and span["ended"] is None:
+        # Its end may be on a later page: what is not known is not drawn.
+        return scale.bar(span["began"], span["began"], tone, f"{title}, its end is on a later page")
+    return scale.bar(span["began"], span["ended"], tone, f"{title}, {span['state']}")
+
+
+def _round_step(seconds: float) -> float:
+    unit = 0.001
+    while True:
+        for step in _STEPS:
+            if step * unit >= seconds:
+                return step * unit
+        # Thousandths, then seconds, minutes, hours and days of them.
+        unit = unit * 10 if unit < 1 else unit * 60
+
+
+def _label(seconds: float) -> str:
+    return (
+        "0" if seconds == 0 else duration(seconds).replace(".0 s", " s").replace(" min 0 s", " min")
+    )

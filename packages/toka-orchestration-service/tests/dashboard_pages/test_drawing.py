@@ -1,0 +1,112 @@
+"""The graph of agents and the time line, as numbers."""
+
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from toka.orchestration_service.dashboard import _graph, _timeline
+
+NAMES = [f"a{n}" for n in range(12)]
+EDGES = st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from([*NAMES, "unknown"])))
+
+
+@given(st.lists(st.sampled_from(NAMES), unique=True), EDGES)
+def test_any_graph_is_drawn_within_its_bounds_and_nothing_lies_on_anything(names, edges):
+    drawing = _graph.draw(names, edges)
+    assert [place.name for place in drawing.places] == names
+    assert len({(place.x, place.y) for place in drawing.places}) == len(names)
+    for place in drawing.places:
+        assert 0 <= place.x <= drawing.width - _graph.WIDTH
+        assert 0 <= place.y <= drawing.height - _graph.HEIGHT
+
+
+@given(EDGES)
+def test_who_waits_stands_to_the_right(edges):
+    forward = [(one, other) for one, other in edges if one < other]
+    x = {place.name: place.x for place in _graph.draw(NAMES, forward).places}
+    assert all(x[one] < x[other] for one, other in forward if other in x)
+
+
+def test_a_long_chain_does_not_overflow():
+    names = [f"n{n}" for n in range(3_000)]
+    drawing = _graph.draw(names, pairwise(names))
+    assert drawing.places[-1].x > drawing.places[0].x
+
+
+def moment(seconds: int) -> str:
+    return f"2026-01-01T00:00:{seconds:02d}.000Z"
+
+
+def task(number: int, *attempts: tuple[int, int | None], state: str = "completed"):
+    return {
+        "task": f"r/a#{number}",
+        "started": moment(attempts[0][0]) if attempts else None,
+        "ended": moment(end) if attempts and (end := attempts[-1][1]) is not None else None,
+        "attempts": [
+            {
+                "number": n + 1,
+                "state": state,
+                "started": moment(began),
+                "ended": None if ended is None else moment(ended),
+            }
+            for n, (began, ended) in enumerate(attempts)
+        ],
+    }
+
+
+def span(number: int, began: int, ended: int | None, state: str = "completed"):
+    return {
+        "task": f"r/a#{number}",
+        "span": str(began),
+        "kind": "tool",
+        "name": "read_file",
+        "state": state,
+        "began": moment(began),
+        "ended": None if ended is None else moment(ended),
+    }
+
+
+NOW = 1767225600 + 20.0
+
+
+def test_attempts_lie_where_they_were():
+    tasks = [task(0, (0, 2), (5, 10)), task(1)]
+    scale = _timeline.scale_of(tasks, NOW)
+    rows = _timeline.rows_of(tasks, [], scale, opened="", cut=False)
+    assert [(bar.x, bar.width) for bar in rows[0].bars] == [(0.0, 20.0), (50.0, 50.0)]
+    assert rows[1].bars == ()
+
+
+def test_what_goes_on_reaches_until_now():
+    tasks = [task(0, (10, None), state="running")]
+    scale = _timeline.scale_of(tasks, NOW)
+    (row,) = _timeline.rows_of(tasks, [], scale, opened="", cut=False)
+    assert (row.bars[0].x, row.bars[0].width) == (0.0, 100.0)
+
+
+def test_an_opened_task_has_a_row_for_each_span_and_others_have_marks():
+    tasks = [task(0, (0, 10)), task(1, (0, 10))]
+    spans = [span(0, 1, 2), span(0, 0, 1, "failed"), span(1, 3, 4)]
+    scale = _timeline.scale_of(tasks, NOW)
+    rows = _timeline.rows_of(tasks, spans, scale, opened="r/a#0", cut=False)
+    assert [row.span and row.span["span"] for row in rows] == [None, "0", "1", None]
+    assert rows[1].bars[0].tone == "failed"
+    assert [len(row.inner) for row in rows] == [0, 0, 0, 1]
+
+
+def test_an_end_that_is_not_known_is_not_drawn():
+    tasks = [task(0, (0, None), state="running")]
+    scale = _timeline.scale_of(tasks, NOW)
+    spans = [span(0, 5, None, "running")]
+    rows = _timeline.rows_of(tasks, spans, scale, opened="r/a#0", cut=True)
+    assert rows[1].bars[0].width == 0
+    assert "later page" in rows[1].bars[0].title
+
+
+@given(st.floats(0.001, 1e7))
+def test_an_axis_has_few_round_marks(seconds):
+    ticks = _timeline.Scale(0, seconds).ticks()
+    assert 1 <= len(ticks) <= _timeline.TICKS + 1
+    assert ticks[0].label == "0"
+    assert all(0 <= tick.x <= 100 for tick in ticks)

@@ -1,0 +1,153 @@
+"""Pages: each shows what the API says, and neither more nor anything that runs."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from toka.orchestration_service.dashboard import _pages
+
+pytestmark = pytest.mark.anyio
+
+EVIL = "<img src=x onerror=alert(1)>'\"&{{ 7*7 }}</script>\u202eexe.txt\u200b\x1b[31m"
+PLACES = ("/ui/runs", "/ui/start", "/ui/approvals", "/ui/events", "/ui/tools", "/ui/keys")
+
+
+class Tags(HTMLParser):
+    """Keeps what a page is made of."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+
+
+@pytest.fixture
+async def evil(served, workspace):
+    """A run whose every text was written by somebody hostile."""
+    (workspace / "evil.yaml").write_text(
+        """
+metadata: {name: evil}
+inputs:
+  text: {default: x}
+tasks:
+  default:
+    - {id: ask, description: "${inputs.text}", entry: "evil_code:ask"}
+"""
+    )
+    (workspace / "evil_code.py").write_text(
+        "async def ask(ctx):\n"
+        "    text = ctx.inputs['text']\n"
+        "    await ctx.observe('found', {text: text})\n"
+        "    return await ctx.approve(text, details={text: text})\n"
+    )
+    status, body, _ = await served.ask(
+        "/v1/runs", method="POST", json={"source": "evil.yaml", "inputs": {"text": EVIL}}
+    )
+    assert status == 201, body
+    run = body["run"]["run"]
+    await served.until("/v1/approvals", lambda body: body["approvals"])
+    return run
+
+
+async def test_every_page_shows_hostile_text_and_runs_none_of_it(served, browser, evil):
+    await browser.sign_in(served.token(*browser.EVERYTHING))
+    _, spans, _ = await served.ask(f"/v1/runs/{evil}/spans")
+    step, asked = spans["spans"][0], spans["spans"][-1]
+    places = (
+        *PLACES,
+        "/ui/health",
+        f"/ui/runs/{evil}",
+        f"/ui/agents/{evil}/evil",
+        f"/ui/steps/{step['event']}",
+        f"/ui/explain/{asked['event']}",
+        f"/ui/events?text={'%3Cimg'}",
+    )
+    assert len({place.split("/")[2].partition("?")[0] for place in places}) == len(_pages.PAGES) - 1
+    shown = 0
+    for place in places:
+        answer = await browser.ask(place)
+        text = await answer.text()
+        assert answer.status == 200, (place, text)
+        page = Tags(text)
+        assert "img" not in page.tags, place
+        assert not [name for name, _ in page.attributes if name.startswith("on")], place
+        assert not re.search("[\u202a-\u202e\u200b\x1b]", text), place
+        assert "49" not in re.findall(r"&amp;(\d\d)", text), place
+        shown += "⟨U+202E⟩exe.txt" in text
+    assert shown >= 5
+
+
+async def test_what_is_asked_for_is_shown_back_and_runs_nothing(served, browser):
+    await browser.sign_in(served.token())
+    for place in ("/ui/runs", "/ui/events", "/ui/start"):
+        answer = await browser.ask(place, params={"text": EVIL[:150], "source": EVIL})
+        assert answer.status == 200
+        assert "img" not in Tags(await answer.text()).tags
+    answer = await browser.ask("/ui/runs", params={"state": EVIL})
+    assert answer.status == 400
+    assert "img" not in Tags(await answer.text()).tags
+
+
+async def test_a_page_needs_what_the_api_needs(served, browser):
+    run = await served.begin("hello.yaml")
+    await served.ended(run)
+    await browser.sign_in(served.token("run:read:*"))
+    assert (await browser.ask("/ui/runs")).status == 200
+    assert (await browser.ask(f"/ui/runs/{run}")).status == 200
+    for place, needed in (
+        ("/ui/events", "event:read:**"),
+        ("/ui/tools", "tool:read:*"),
+        ("/ui/keys", "key:read:*"),
+        ("/ui/health", "metrics:read:*"),
+        (f"/ui/agents/{run}/hello", f"agent:read:{run}/hello"),
+    ):
+        answer = await browser.ask(place)
+        assert answer.status == 403
+        assert needed in await answer.text()
+
+
+async def test_what_is_not_there_says_so(served, browser):
+    await browser.sign_in(served.token())
+    unknown = "01JD3X8ZK5Q6T7V8W9XAYBZCDE"
+    for place in (
+        "nothing",
+        f"runs/{unknown}",
+        f"steps/{unknown}",
+        f"agents/{unknown}/x",
+        "runs/x",
+    ):
+        answer = await browser.ask(f"/ui/{place}")
+        assert answer.status == 404
+        assert "Nothing here" in await answer.text()
+
+
+async def test_lists_are_windowed(served, browser, monkeypatch):
+    page = "/ui/runs"
+    monkeypatch.setattr(_pages, "RUNS", 3)
+    for _ in range(5):
+        await served.begin("hello.yaml")
+    await browser.sign_in(served.token())
+    first = await (await browser.ask(page)).text()
+    assert first.count('<tr data-key="') == 3
+    older = re.findall(r'href="(\?after=[^"]+)"', first)[0]
+    second = await (await browser.ask(page + older)).text()
+    assert second.count('<tr data-key="') == 2
+
+
+async def test_a_page_says_where_in_the_log_it_was_drawn(served, browser):
+    await browser.sign_in(served.token())
+    before = served.runtime.position
+    text = await (await browser.ask("/ui/runs")).text()
+    position = int(re.findall(r'data-live="" data-position="(\d+)"', text)[0])
+    assert before <= position <= served.runtime.position
+
+
+async def test_the_root_leads_to_the_runs(browser):
+    for path in ("/", "/ui"):
+        assert (await browser.ask(path)).headers["Location"] == "/ui/runs"
