@@ -53,7 +53,7 @@ async def wait_until_applied(three: Group, number: int, index: int) -> dict[str,
             await asyncio.sleep(0.02)
 
 
-@pytest.mark.parametrize("options", [(), ("--threaded",)])
+@pytest.mark.parametrize("options", [(), ("--writer", "thread"), ("--writer", "inline")])
 async def test_what_was_acknowledged_survives_the_end_of_all_nodes(tmp_path, options):
     async with group(tmp_path, *options) as three:
         client = three.client()

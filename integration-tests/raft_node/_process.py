@@ -49,7 +49,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--tick", type=float, default=0.05, help="seconds")
     parser.add_argument("--snapshot-every", type=int, default=Limits().snapshot_every)
     parser.add_argument("--keep", type=int, default=Limits().keep)
-    parser.add_argument("--threaded", action="store_true", help="write in a thread of its own")
+    parser.add_argument("--writer", choices=("inline", "thread", "adaptive"), default="adaptive")
     parser.add_argument("--certificate", type=Path, help="with key and authority: mutual TLS")
     parser.add_argument("--key", type=Path)
     parser.add_argument("--authority", type=Path)
@@ -147,7 +147,7 @@ async def serve(options: argparse.Namespace) -> int:
             service.flush,
             fail,
             limits=Limits(options.snapshot_every, options.keep),
-            threaded=options.threaded,
+            writer=options.writer,
         )
         incoming = partial(Incoming, options.cluster, replica.step, replica.wake)
         servers = [

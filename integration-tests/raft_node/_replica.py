@@ -34,7 +34,7 @@ from raft_core import (
 )
 
 from ._frames import Status
-from ._writer import InlineWriter, ThreadWriter
+from ._writer import make_writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -112,7 +112,7 @@ class Replica:
         fail: Callable[[BaseException], None],
         *,
         limits: Limits,
-        threaded: bool,
+        writer: str,
     ) -> Replica:
         """Bring a machine to where its store's snapshot is, and begin."""
         snapshot = store.snapshot()
@@ -125,7 +125,7 @@ class Replica:
         )
         replica._loop = asyncio.get_running_loop()
         replica._snapshot_index = snapshot.index
-        replica.writer = (ThreadWriter if threaded else InlineWriter)(store, replica._written)
+        replica.writer = make_writer(writer, store, replica._written, replica._is_busy)
         replica.wake()
         return replica
 
@@ -171,11 +171,15 @@ class Replica:
         if self._scheduled:
             return
         self._scheduled = True
-        requests = len(self._waiting) + len(self._asked) + len(self._proposals) + len(self._reads)
-        if requests > 1:
+        if self._is_busy():
             self._loop.call_soon(self._turn)
         else:
             self._turn()
+
+    def _is_busy(self) -> bool:
+        """Say whether more than one request is under way."""
+        asked = len(self._asked) + len(self._reads)
+        return asked + len(self._waiting) + len(self._proposals) > 1
 
     def _turn(self) -> None:
         try:

@@ -1,6 +1,6 @@
-"""Where storage writes happen: in the loop's own thread, or in one beside it.
+"""Where storage writes happen: in the loop's own thread, in one beside it, or as it fits.
 
-Both do one job after another, in order, and tell when each is done. In a thread, those that came
+All do one job after another, in order, and tell when each is done. In a thread, those that came
 while the one before was syncing become one write with one sync.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import attrs
@@ -127,6 +128,53 @@ class ThreadWriter:
                 return batch, job
             batch.append(job)
         return batch, None
+
+
+class AdaptiveWriter:
+    """Writes at once where nothing else waits meanwhile, else in a thread of its own.
+
+    Handing a write to a thread and hearing of it again costs more than a quick sync. But where many
+    wait, the next batch can be on its way to the followers before this one is on the disk.
+    """
+
+    def __init__(self, store: FileStorage, done: Done, is_busy: Callable[[], bool]) -> None:
+        self._under_way = 0
+        self._is_busy = is_busy
+        self._inline = InlineWriter(store, done)
+        self._thread = ThreadWriter(store, partial(self._written, done))
+        self.counters = self._inline.counters = self._thread.counters
+
+    def _written(
+        self, done: Done, messages: Sequence[Message], error: BaseException | None
+    ) -> None:
+        self._under_way -= len(messages)
+        done(messages, error)
+
+    def write(self, message: Message) -> None:
+        """Write now, unless that would hold others up or overtake what is under way."""
+        if self._under_way or self._is_busy():
+            self._under_way += 1
+            self._thread.write(message)
+        else:
+            self._inline.write(message)
+
+    def run(self, job: Callable[[], None]) -> None:
+        """Do it when all writes begun before are done."""
+        if self._under_way:
+            self._thread.run(job)
+        else:
+            self._inline.run(job)
+
+    def close(self) -> None:
+        """Wait for the thread."""
+        self._thread.close()
+
+
+def make_writer(kind: str, store: FileStorage, done: Done, is_busy: Callable[[], bool]) -> Writer:
+    """Return a writer by the name of its kind."""
+    if kind == "adaptive":
+        return AdaptiveWriter(store, done, is_busy)
+    return (ThreadWriter if kind == "thread" else InlineWriter)(store, done)
 
 
 def save(store: FileStorage, messages: Sequence[Message], counters: Counters) -> None:
