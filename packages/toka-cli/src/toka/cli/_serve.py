@@ -7,27 +7,20 @@ import shlex
 import sys
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import anyio
 import attrs
 import click
 
+from toka.cli._dashboard_link import OPERATOR, sign_in_link
 from toka.cli._data_directory import DataDirectory
 from toka.cli._exits import Exit
 from toka.cli._options import data_dir_option
+from toka.types import SystemClock
 
 if TYPE_CHECKING:
     from toka.cli._host import Host
-
-OPERATOR: Final = (
-    "run:*:*",
-    "agent:*:**",
-    "event:read:**",
-    "approval:resolve:**",
-    "metrics:read:*",
-)
-"""What whoever runs a service usually wants to do with it."""
 
 
 @click.command(
@@ -85,6 +78,20 @@ and what `toka token api-key` prints.""",
     " names a collector.",
 )
 @click.option(
+    "--print-link",
+    is_flag=True,
+    help="Print a link that signs in to the dashboard once, within 10 minutes; in a terminal that"
+    " happens by itself.",
+)
+@click.option(
+    "--allow",
+    "allowed",
+    metavar="PERMISSION",
+    multiple=True,
+    help="What runs that are begun in the dashboard may do beside reading the workspace and writing"
+    " artifacts, as in model:call:**; repeatable.",
+)
+@click.option(
     "--print-token",
     is_flag=True,
     help="Print an operator's token, good for an hour; whoever sees it can use it.",
@@ -98,6 +105,8 @@ def command(
     identities: Path | None,
     public_url: str | None,
     telemetry: bool,
+    print_link: bool,
+    allowed: tuple[str, ...],
     print_token: bool,
 ) -> int:
     """Serve runs over HTTP, and go on with those that were interrupted."""
@@ -105,10 +114,12 @@ def command(
 
     data = DataDirectory(data_dir.absolute())
     identities = identities or data.identities
-    wanted = _Wanted(data, host, port, workspace.resolve(), identities, public_url, telemetry)
+    wanted = _Wanted(
+        data, host, port, workspace.resolve(), identities, public_url, telemetry, allowed
+    )
     if not logging.getLogger().hasHandlers():
         logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
-    anyio.run(until_stopped, lambda: _serve(wanted, print_token=print_token))
+    anyio.run(until_stopped, lambda: _serve(wanted, print_link=print_link, print_token=print_token))
     click.echo("Stopped. Runs that have not ended go on at the next start.", err=True)
     return Exit.MET
 
@@ -122,19 +133,25 @@ class _Wanted:
     identities: Path
     public_url: str | None
     telemetry: bool
+    allowed: tuple[str, ...]
 
 
-async def _serve(wanted: _Wanted, *, print_token: bool) -> None:
+async def _serve(wanted: _Wanted, *, print_link: bool, print_token: bool) -> None:
     from toka.cli._endpoints import open_endpoints  # noqa: PLC0415 - not for --help
     from toka.cli._host import open_host  # noqa: PLC0415
     from toka.cli._identities import read_identities  # noqa: PLC0415
     from toka.cli._service_file import announced  # noqa: PLC0415
     from toka.cli._telemetry import observed  # noqa: PLC0415
-    from toka.orchestration_service import Settings, serve  # noqa: PLC0415 - aiohttp
+    from toka.orchestration_service import (  # noqa: PLC0415 - aiohttp
+        Settings,
+        SignInLinks,
+        serve,
+    )
 
     data = wanted.data
     # Before anything is opened: what the operator wrote is right or nothing starts.
     identities = read_identities(wanted.identities)
+    links = SignInLinks(SystemClock())
     async with (
         observed("toka-service", data.path, wanted=wanted.telemetry) as observation,
         open_host(data, observation) as host,
@@ -147,6 +164,7 @@ async def _serve(wanted: _Wanted, *, print_token: bool) -> None:
                 wanted.workspace,
                 public_url=wanted.public_url,
                 endpoints=endpoints,
+                links=links,
                 metrics=observation.metrics,
             ),
             host=wanted.host,
@@ -155,6 +173,16 @@ async def _serve(wanted: _Wanted, *, print_token: bool) -> None:
     ):
         with announced(data.service, url):
             _greet(wanted, host, url)
+            if print_link or sys.stdout.isatty():
+                link = sign_in_link(
+                    links,
+                    host.keys,
+                    wanted.public_url or url,
+                    workspace=wanted.workspace,
+                    artifacts=data.path / "runs",
+                    allowed=wanted.allowed,
+                )
+                click.echo(f"Sign in once, within 10 minutes: {link}")
             if print_token:
                 click.echo(host.desk.mint("operator", OPERATOR))
             await anyio.sleep_forever()
