@@ -1,3 +1,5 @@
+import threading
+
 import pytest
 
 from toka.store.sled._engine import Engine, EngineDamaged, EngineError, open_engine
@@ -90,6 +92,29 @@ def test_what_was_removed_gives_its_room_back(name, tmp_path):
         engine.compact()
     assert sum(each.stat().st_size for each in tmp_path.glob("0*")) < 100_000
     engine.close()
+
+
+@pytest.mark.parametrize("name", ["leveldb", "rocksdb"])
+def test_an_engine_is_closed_when_it_is_done_with_merging(name, tmp_path):
+    """Closing one below a merge ends the process."""
+    for turn in range(5):
+        engine = open_engine(name, tmp_path / str(turn), create=True, sync=False)
+        put(engine, *(b"%06d" % number for number in range(20_000)))
+        begun, errors = threading.Event(), []
+
+        def merge(engine=engine, begun=begun, errors=errors):
+            begun.set()
+            try:
+                engine.compact()
+            except EngineError as error:
+                errors.append(error)  # it was closed before
+
+        thread = threading.Thread(target=merge)
+        thread.start()
+        begun.wait()
+        engine.close()
+        thread.join()
+        assert not errors or "closed" in str(errors[0])
 
 
 @pytest.mark.parametrize("name", ["leveldb", "rocksdb"])

@@ -1,13 +1,17 @@
+import asyncio
 import json
 import shutil
 
 import pytest
 
 from toka.store.core import (
+    Absent,
     Damaged,
     ForeignFile,
     NewerFormat,
     OpenRefused,
+    Query,
+    Receipt,
     StoreFailed,
     StoreLocked,
     StoreMissing,
@@ -16,6 +20,7 @@ from toka.store.core import (
 from toka.store.core.testing import EventSource
 from toka.store.sled import SledStore, _folder
 from toka.store.sled._engine import Engine
+from toka.store.sled._keys import event_key
 
 pytestmark = pytest.mark.anyio
 
@@ -154,3 +159,25 @@ async def test_a_copy_of_the_folder_without_its_head_file_is_refused(tmp_path, e
 def engine_of(store: SledStore) -> Engine:
     assert store._engine is not None
     return store._engine
+
+
+async def test_an_append_that_asks_about_a_damaged_event_fails_alone(tmp_path, engine):
+    source, path = EventSource(), f"{tmp_path}/run?engine={engine}"
+    async with await SledStore.open(path) as store:
+        await store.append([source.new(tags=("odd",)), *source.several(300)])
+        assert store._engine is not None
+        batch, view = store._engine.batch(), store._engine.view()
+        batch.put(event_key(1), (view.get(event_key(1)) or b"")[:-1] + b"!")
+        view.close()
+        store._engine.write(batch)
+    async with await SledStore.open(path) as store:
+        odd = Absent(Query(tags=("odd",)))
+        outcomes = await asyncio.gather(
+            store.append([source.new()]),
+            store.append([source.new()], absent=[odd]),
+            store.append([source.new()]),
+            return_exceptions=True,
+        )
+        assert [type(each) for each in outcomes] == [Receipt, Damaged, Receipt]
+        assert (await store.head()).position == 303
+        assert (await store.verify()).problems[0].position == 1

@@ -3,7 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from toka.store.core import Damaged, OpenRefused, Snapshot, StoreLocked, StoreMissing
+from toka.store.core import (
+    Damaged,
+    OpenRefused,
+    Snapshot,
+    StoreFailed,
+    StoreLocked,
+    StoreMissing,
+)
 from toka.store.core.testing import EventSource, flip_bit
 from toka.store.sled import SledStore, repair
 from toka.store.sled.__main__ import main
@@ -148,6 +155,39 @@ async def test_an_earlier_damage_is_not_written_over(tmp_path, engine):
     repair(path)
     with pytest.raises(OpenRefused, match="kept"):
         repair(path)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["run", "run.damaged"]
+
+
+async def test_a_repair_that_cannot_put_the_store_in_place_leaves_all_as_it_was(
+    tmp_path, engine, monkeypatch
+):
+    path = tmp_path / "run"
+    ids = await filled(path, engine)
+    rename = Path.rename
+
+    def fail(self: Path, target: Path) -> Path:
+        if self.name == "store":
+            raise OSError(28, "No space left on device")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(StoreFailed, match="No space"):
+        repair(path)
+    assert [each.name for each in tmp_path.iterdir()] == ["run"]
+    async with await SledStore.open(str(path), create=False) as store:
+        assert [event.id async for event in store.read()] == ids
+
+
+async def test_a_repair_that_was_cut_short_is_not_taken_for_an_empty_store(tmp_path, engine):
+    path = tmp_path / "run"
+    await filled(path, engine)
+    path.rename(tmp_path / "run.damaged")
+    (tmp_path / "run.repairing" / "store").mkdir(parents=True)
+    for read_only in (False, True):
+        with pytest.raises(Damaged, match="cut short"):
+            await SledStore.open(str(path), read_only=read_only)
+    report = repair(path)
+    assert (report.head.position, report.lost) == (60, ())
     assert sorted(each.name for each in tmp_path.iterdir()) == ["run", "run.damaged"]
 
 

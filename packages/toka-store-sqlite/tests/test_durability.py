@@ -1,5 +1,6 @@
 """What is promised when processes die, disks fill and bytes flip."""
 
+import asyncio
 import os
 import shutil
 import signal
@@ -11,7 +12,7 @@ from random import Random
 
 import pytest
 
-from toka.store.core import Damaged, Snapshot, StoreError, StoreFailed
+from toka.store.core import Damaged, Receipt, Snapshot, StoreError, StoreFailed
 from toka.store.core.testing import EventSource
 from toka.store.sqlite import SqliteStore
 from toka.store.sqlite._files import Files
@@ -281,6 +282,21 @@ async def test_reading_a_damaged_event_raises_and_names_it(tmp_path):
     assert [problem.position for problem in report.problems] == [20]
     with pytest.raises(Damaged, match="position 20"):
         report.raise_if_damaged()
+
+
+async def test_an_append_that_repeats_a_damaged_event_fails_alone(tmp_path):
+    path, source = tmp_path / "run.db", EventSource(1)
+    stored = EventSource().several(300)  # opening looks at the last 256
+    async with await SqliteStore.open(str(path)) as store:
+        await store.append(stored)
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE event SET payload = X'00' WHERE position = 2")
+    connection.close()
+    async with await SqliteStore.open(str(path)) as store:
+        appends = [source.several(1), stored, source.several(1)]
+        outcomes = await asyncio.gather(*map(store.append, appends), return_exceptions=True)
+        assert [type(each) for each in outcomes] == [Receipt, Damaged, Receipt]
+        assert (await store.head()).position == 302
 
 
 # The record alone says more than was done.

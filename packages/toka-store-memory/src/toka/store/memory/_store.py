@@ -253,6 +253,7 @@ class MemoryStore(PagedStore):
         self._check_open()
         check, total, walked = ChainCheck(self.location), len(self._log.events), 0
         while walked < total:
+            self._check_open()
             check.compacted = self._log.compacted
             for event in self._log.events[walked : min(walked + 1000, total)]:
                 check.add(event)

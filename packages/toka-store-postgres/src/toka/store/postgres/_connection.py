@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 Row: TypeAlias = tuple[Any, ...]
 
-UniqueViolation: Final = cast("type[Exception]", asyncpg.UniqueViolationError)
-
 PASSING: Final = cast(
     "tuple[type[Exception], ...]",
     (

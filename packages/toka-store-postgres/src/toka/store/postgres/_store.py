@@ -270,7 +270,7 @@ class PostgresStore(PagedStore):
 
     async def verify(self, progress: Callable[[int, int], None] | None = None) -> VerifyReport:
         async with self._reader() as reader:
-            return await Verification(reader, self.location).run(progress)
+            return await Verification(reader, self.location).run(progress, self._check_open)
 
     async def backup(self, path: str | Path) -> Head:
         raise Unsupported(

@@ -32,11 +32,19 @@ class Verification:
         self._check = ChainCheck(location)
         self._edges = self._tags = 0
 
-    async def run(self, progress: Callable[[int, int], None] | None) -> VerifyReport:
-        """Walk, and report."""
+    async def run(
+        self, progress: Callable[[int, int], None] | None, check: Callable[[], None]
+    ) -> VerifyReport:
+        """Walk, and report.
+
+        Args:
+            progress: As in `EventStore.verify`.
+            check: Called now and then; what it raises ends the walk.
+        """
         head = await self._reader.head()
         await self._begin()
         while self._check.head.position < head.position:
+            check()
             rows = await self._reader.rows(
                 self._check.head.position, min(STEP, head.position - self._check.head.position)
             )
@@ -45,6 +53,7 @@ class Verification:
             await self._walk(rows)
             if progress is not None:
                 progress(self._check.head.position, head.position)
+        check()
         await self._finish(head)
         return self._check.report(head)
 

@@ -143,7 +143,7 @@ class Writer:
             while self._queue:
                 items = self._take()
                 try:
-                    self.pending.settle(await self._persist(items))
+                    await self._answer(items)
                 except Exception as error:
                     logger.exception("Writing to %s failed", self._address.location)
                     self.pending.settle(self._failed(items, error))
@@ -151,6 +151,17 @@ class Writer:
                 if self._connection is not None:
                     await end(self._connection)
                 return
+
+    async def _answer(self, items: list[Item]) -> None:
+        try:
+            progress = await self._persist(items)
+        except StoreError as error:
+            if len(items) > 1:  # what is damaged concerns one of them
+                for item in items:
+                    await self._answer([item])
+                return
+            progress = Progress([(items[0], None, error)], self.pending.head)
+        self.pending.settle(progress)
 
     def _take(self) -> list[Item]:
         """Take what is written in one transaction: one job, or many appends."""

@@ -113,7 +113,7 @@ class Engine(Protocol):
         ...
 
     def close(self) -> None:
-        """Close the files; doing so again does nothing."""
+        """Close the files when `compact` is done with them; doing so again does nothing."""
         ...
 
 

@@ -5,6 +5,8 @@
 `X/head`         where the log ends, as last acknowledged (`HeadFile`)
 `X/lock`         who writes (`_lock`)
 `X/leveldb/`     the engine's files, or `X/rocksdb/`
+`X.damaged`      what a repair found, kept
+`X.repairing`    what a repair makes; only there while it does, or when it was cut short
 ================ ==================================================================
 """
 
@@ -55,6 +57,19 @@ class Folder:
     def lock(self) -> Path:
         return self.path / "lock"
 
+    @property
+    def damaged(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.damaged")
+
+    @property
+    def repairing(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.repairing")
+
+    @property
+    def torn_apart(self) -> bool:
+        """Say whether a repair was cut short when it had moved the damaged folder away."""
+        return not self.path.exists() and self.repairing.exists() and self.damaged.exists()
+
     def data(self, engine: EngineName) -> Path:
         """Return where an engine's files are."""
         return self.path / engine
@@ -80,12 +95,19 @@ def identify(folder: Folder) -> EngineName | None:
     Raises:
         ForeignFile: There is something else.
         NewerFormat: It is of a later release.
-        Damaged: It was a store, and its marker is missing or cannot be read.
+        Damaged: It was a store, and its marker is missing or cannot be read, or a repair was cut
+            short.
         OSError: It cannot be read.
     """
     path = folder.path
     if path.exists() and not path.is_dir():
         raise ForeignFile(str(path), "it is a file, and a store of this kind is a folder")
+    if folder.torn_apart:
+        raise Damaged(
+            str(path),
+            f"a repair was cut short, and all it had is in {folder.damaged}",
+            hint="Run `python -m toka.store.sled repair` again.",
+        )
     try:
         with folder.marker.open("rb") as file:
             data = file.read(_MARKER_BYTES)

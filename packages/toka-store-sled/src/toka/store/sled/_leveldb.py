@@ -2,12 +2,14 @@
 
 Its defaults would lose data without a word, so: `paranoid_checks` refuses a damaged log where the
 default drops what follows in the block, and `verify_checksums` refuses a damaged block where the
-default returns it.
+default returns it. It maps up to 1,000 sorted files into memory and leaves them there, so that a
+long log seems to fill it; `max_open_files` keeps that at 100 MiB.
 """
 
 from __future__ import annotations
 
 import importlib
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from toka.store.sled._engine import Batch, EngineName
+
+_OPEN_FILES: Final = 64
+"""Of 2 MiB each, less ten for its own use. To open one again takes less than to ask a thread."""
 
 _MISSING: Final = ("does not exist", "No such file", "missing files")
 
@@ -64,6 +69,7 @@ class _Plyvel(Protocol):
         create_if_missing: bool,
         paranoid_checks: bool,
         write_buffer_size: int,
+        max_open_files: int,
         bloom_filter_bits: int,
         lru_cache_size: int,
     ) -> _DB: ...
@@ -94,12 +100,14 @@ class LevelDB:
 
     def __init__(self, folder: Path, *, create: bool, sync: bool, paranoid: bool) -> None:
         self._sync = sync
+        self._merging = threading.Lock()
         with _translated():
             self._db = _plyvel.DB(
                 str(folder),
                 create_if_missing=create,
                 paranoid_checks=paranoid,
                 write_buffer_size=WRITE_BUFFER,
+                max_open_files=_OPEN_FILES,
                 bloom_filter_bits=BLOOM_BITS,
                 lru_cache_size=CACHE,
             )
@@ -121,12 +129,12 @@ class LevelDB:
             return LevelView(self._db.snapshot())
 
     def compact(self) -> None:
-        with _translated():
+        with self._merging, _translated():
             # Without bounds plyvel asks for an empty range, and LevelDB merges nothing.
             self._db.compact_range(start=FIRST, stop=LAST)
 
     def close(self) -> None:
-        with _translated():
+        with self._merging, _translated():
             self._db.close()
 
 

@@ -4,12 +4,16 @@ The engines have a repair of their own. It keeps what it can read and does not s
 not, and a log with a hole is worth no more than its beginning. So theirs is run on a copy, for its
 records only; each record has to prove itself, and what makes an unbroken chain from the first event
 on is written to a new store with all its indexes. The damaged folder is kept, whatever comes of it.
+
+The new store takes the place of the damaged one in two steps, as folders cannot change places in
+one. Where the second fails the first is undone; where the process dies between them the store is
+not opened until a repair has undone it.
 """
 
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -30,9 +34,6 @@ if TYPE_CHECKING:
 
 Range = tuple[int, int]
 """The first and the last of some positions."""
-
-_KEPT: Final = ".damaged"
-_WORK: Final = ".repairing"
 
 
 @attrs.frozen
@@ -79,6 +80,8 @@ def repair(path: Path) -> RepairReport:
     """
     folder = Folder(path.absolute())
     try:
+        if folder.torn_apart:
+            folder.damaged.rename(folder.path)
         engine = _engine_of(folder)
         lock = WriterLock(folder.lock, f"sled:{folder.path}", SystemClock().now())
         try:
@@ -106,7 +109,7 @@ def _engine_of(folder: Folder) -> EngineName:
 
 
 def _repair(folder: Folder, engine: EngineName) -> RepairReport:
-    kept, work = _beside(folder, _KEPT), Folder(_beside(folder, _WORK))
+    kept, work = folder.damaged, Folder(folder.repairing)
     if kept.exists():
         raise OpenRefused(
             f"There is something at {kept}, where the damaged folder would be kept.",
@@ -118,12 +121,21 @@ def _repair(folder: Folder, engine: EngineName) -> RepairReport:
     work.path.mkdir()
     try:
         report = _salvage(folder, engine, work, kept)
-        folder.path.rename(kept)
-        Folder(work.path / "store").path.rename(folder.path)
-        sync_directory(folder.path.parent)
+        _exchange(folder, work.path / "store")
     finally:
         shutil.rmtree(work.path, ignore_errors=True)
     return report
+
+
+def _exchange(folder: Folder, repaired: Path) -> None:
+    """Put a repaired store in the place of the damaged one, which is kept."""
+    folder.path.rename(folder.damaged)
+    try:
+        repaired.rename(folder.path)
+    except OSError:
+        folder.damaged.rename(folder.path)
+        raise
+    sync_directory(folder.path.parent)
 
 
 def _salvage(folder: Folder, engine: EngineName, work: Folder, kept: Path) -> RepairReport:
@@ -201,7 +213,3 @@ def _extend(ranges: list[Range], position: int) -> None:
         ranges[-1] = (ranges[-1][0], position)
     else:
         ranges.append((position, position))
-
-
-def _beside(folder: Folder, suffix: str) -> Path:
-    return folder.path.with_name(folder.path.name + suffix)

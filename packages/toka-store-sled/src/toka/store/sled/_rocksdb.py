@@ -7,6 +7,7 @@ catches that.
 from __future__ import annotations
 
 import os
+import threading
 from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Final, cast
@@ -117,6 +118,7 @@ class RocksDB:
 
     def __init__(self, folder: Path, *, create: bool, sync: bool, paranoid: bool) -> None:
         self._closed = False
+        self._merging = threading.Lock()
         self._options = WriteOptions()
         self._options.sync = sync
         open_here = _open if paranoid else _open_leniently
@@ -138,16 +140,15 @@ class RocksDB:
             return RocksView(self._db.snapshot())
 
     def compact(self) -> None:
-        with _translated():
+        with self._merging, _translated():
             self._db.flush()
             self._db.compact_range(None, None)
 
     def close(self) -> None:
-        if self._closed:
-            return
-        self._closed = True
-        with _translated():
-            self._db.close()
+        with self._merging, _translated():
+            if not self._closed:
+                self._closed = True
+                self._db.close()
 
 
 class RocksView:

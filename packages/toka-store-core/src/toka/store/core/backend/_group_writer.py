@@ -18,7 +18,7 @@ import logging
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final, Generic, Protocol, cast
 
-from toka.store.core._append_errors import AppendRefused, DuplicateEvent
+from toka.store.core._append_errors import DuplicateEvent
 from toka.store.core._errors import StoreError, StoreFailed
 from toka.store.core._event import Receipt
 from toka.store.core.backend._items import Append, Context, Job, Progress
@@ -51,7 +51,7 @@ class Draft(Protocol):
         ...
 
     def add(self, append: Append) -> Receipt:
-        """Draft an append, or raise `AppendRefused` and change nothing."""
+        """Draft an append, or raise a `StoreError` and change nothing."""
         ...
 
     def commit(self) -> None:
@@ -138,7 +138,7 @@ class GroupWriter(ABC, Generic[Context]):
     def _append(self, append: Append) -> None:
         try:
             receipt = self._draft.add(append)
-        except AppendRefused:
+        except StoreError:  # refused, or it asked about an event that is damaged
             self._flush()
             self._alone(append)
             return

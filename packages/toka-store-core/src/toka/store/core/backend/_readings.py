@@ -92,14 +92,21 @@ class Readings(Generic[R]):
         """
         loop = self._loop = asyncio.get_running_loop()
         self._location = location
+        self._translate = translate
         self._closed = False
         self._worker: Worker[Question[R]] = Worker(
             name, lambda: _Handler(open_source(), translate, loop), _BATCH
         )
 
     async def start(self) -> None:
-        """Start the thread; raises what opening the source raises."""
-        await self._worker.start()
+        """Start the thread; raises what opening the source raises, translated."""
+        try:
+            await self._worker.start()
+        except Exception as error:
+            known = self._translate("Reading", error)
+            if known is None:
+                raise
+            raise known from error
 
     async def ask(self, ask: Callable[[R], T]) -> T:
         """Have a question answered by the thread; raises what it raises.

@@ -202,12 +202,14 @@ class ThreadedStore(PagedStore, Generic[R, Context]):
         Closing the store ends it: the next question raises `StoreClosed`.
         """
         self._check_open()
-        async with Readings(purpose, self.location, open_source, self._failure) as readings:
-            self._aside.add(readings)
-            try:
+        readings = Readings(purpose, self.location, open_source, self._failure)
+        # Known before it starts, so that the engine is not closed while the thread opens its view.
+        self._aside.add(readings)
+        try:
+            async with readings:
                 yield readings
-            finally:
-                self._aside.discard(readings)
+        finally:
+            self._aside.discard(readings)
 
     # ---- the end
 

@@ -83,6 +83,7 @@ class Worker(Generic[Item]):
             handler = self._start()
         except BaseException as error:  # noqa: BLE001 - the outermost frame: it goes to `start`
             self._settle(self._ready, error)
+            self._settle(self._ended, None)
             return
         self._settle(self._ready, None)
         while items := self._take():

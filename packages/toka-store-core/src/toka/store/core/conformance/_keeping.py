@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from typing import TYPE_CHECKING
 
+import anyio
+import anyio.lowlevel
 import pytest
 
 from toka.store.core import (
@@ -188,3 +192,23 @@ class KeepingConformance:
             with pytest.raises(StoreClosed):
                 await call()
         assert [event async for event in store.subscribe()] == []
+
+    async def test_closing_ends_a_verification_and_a_backup(
+        self, place: Opener, source: EventSource, tmp_path: Path
+    ) -> None:
+        """Whoever closes need not know what else goes on; it ends, or was done, and says so."""
+        for turns in (0, 1, 2, 5, 50):
+            store, target = await place(), tmp_path / f"copy-{turns}"
+            await store.append(source.several(2_500))
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_ends, store.verify)
+                if store.capabilities.backup:
+                    tasks.start_soon(_ends, functools.partial(store.backup, target))
+                for _ in range(turns):
+                    await anyio.lowlevel.checkpoint()
+                await store.aclose()
+
+
+async def _ends(work: Callable[[], Awaitable[object]]) -> None:
+    with contextlib.suppress(StoreClosed):
+        await work()
