@@ -21,43 +21,47 @@ def make(clock):
     return JwtHs256Issuer(key, clock), JwtHs256Validator([key], clock, audience=AUDIENCE)
 
 
-def test_attack_4_2_19_whatever_a_child_allows_every_ancestor_allows():
-    report = check_law(make, chains=20_000, seed=20_261_121)
+@pytest.mark.parametrize("seed", range(20_261_121, 20_261_125))
+def test_attack_4_2_19_whatever_a_child_allows_every_ancestor_allows(seed):
+    # 20,000 chains in all; in four parts, so that two cores share them.
+    report = check_law(make, chains=5_000, seed=seed)
     assert report.counterexample is None
-    assert report.chains == 20_000
-    assert report.accepted > 5_000
-    assert report.allowed > 50_000
+    assert report.chains == 5_000
+    assert report.accepted > 1_250
+    assert report.allowed > 12_500
 
 
 # The law would be worth nothing if it could not see a rule that is missing.
 
 
-def unchecked(kind, **changes):
-    """Replace the rule of a caveat by one that takes whatever it says."""
+def unchecked(kind, seed, **changes):
+    """Replace the rule of a caveat by one that takes whatever it says.
+
+    Each with a seed that finds a counterexample early; any does in the end.
+    """
 
     def apply(self, claims, *_hierarchy):
         values = {name: getattr(self, source) for name, source in changes.items()}
         return attrs.evolve(claims, **values)
 
-    return kind, apply
+    return pytest.param(kind, apply, seed, id=kind.__name__)
 
 
 @pytest.mark.parametrize(
-    ("kind", "apply"),
+    ("kind", "apply", "seed"),
     [
-        unchecked(OnlyPermissions, permissions="permissions", untainted="untainted"),
-        unchecked(ExpiresAt, expires_at="seconds"),
-        unchecked(NotBefore, not_before="seconds"),
-        unchecked(OnlyDuring, windows="windows"),
-        unchecked(OnlyAudience, audience="audience"),
-        unchecked(MaxDepth, depth="hops"),
-        unchecked(MaxBudget, budget="amounts"),
+        unchecked(OnlyPermissions, 0, permissions="permissions", untainted="untainted"),
+        unchecked(ExpiresAt, 3, expires_at="seconds"),
+        unchecked(NotBefore, 6, not_before="seconds"),
+        unchecked(OnlyDuring, 8, windows="windows"),
+        unchecked(OnlyAudience, 3, audience="audience"),
+        unchecked(MaxDepth, 12, depth="hops"),
+        unchecked(MaxBudget, 1, budget="amounts"),
     ],
-    ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_the_law_sees_a_missing_rule(monkeypatch, kind, apply):
+def test_the_law_sees_a_missing_rule(monkeypatch, kind, apply, seed):
     monkeypatch.setattr(kind, "apply", apply)
-    report = check_law(make, chains=20_000, seed=1)
+    report = check_law(make, chains=20_000, seed=seed)
     assert report.counterexample is not None
 
 
@@ -79,6 +83,6 @@ HIERARCHY = ActionHierarchy.of([("fs", "write", "read")])
 
 
 def test_attack_4_2_19_the_law_holds_where_actions_imply_one_another():
-    report = check_law(make, chains=3_000, seed=20_261_121, hierarchy=HIERARCHY)
+    report = check_law(make, chains=2_000, seed=20_261_121, hierarchy=HIERARCHY)
     assert report.counterexample is None
-    assert report.accepted > 800
+    assert report.accepted > 500
