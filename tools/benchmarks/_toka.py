@@ -17,7 +17,8 @@ from toka.capability.core import Claims
 from toka.capability.jwt_hs256 import Hs256Key, JwtHs256Issuer, JwtHs256Validator
 from toka.llm_gateway import ToolUse
 from toka.llm_gateway.testing import ScriptedModel, reply
-from toka.runtime import open_runtime
+from toka.performance import TelemetrySettings, start_telemetry
+from toka.runtime import NO_TRACING, open_runtime
 from toka.store.core import open_store
 from toka.tools import ToolRegistry, tool
 from toka.types import (
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
     from toka.agent_runtime import Program, TaskContext
     from toka.llm_gateway import ModelRequest, ModelResponse
+    from toka.runtime import Tracing
     from toka.types import Json, TaskId
     from workshop.measure import Subject
 
@@ -79,7 +81,9 @@ class Stack:
 
 
 @asynccontextmanager
-async def stack(folder: Path, model: ScriptedModel | None = None) -> AsyncGenerator[Stack, None]:
+async def stack(
+    folder: Path, model: ScriptedModel | None = None, tracing: Tracing = NO_TRACING
+) -> AsyncGenerator[Stack, None]:
     """Open everything on a new log in a folder."""
     clock, key = SystemClock(), Hs256Key.generate()
     authenticator = Authenticator([JwtHs256Validator([key], clock)], clock)
@@ -90,7 +94,9 @@ async def stack(folder: Path, model: ScriptedModel | None = None) -> AsyncGenera
         host = Claims(
             "host", "bench", ("runtime:host:bench",), seconds, seconds + 3_600, ulid(0, bytes(10))
         )
-        async with open_runtime(store, authenticator, issuer.issue(host)) as runtime:
+        async with open_runtime(
+            store, authenticator, issuer.issue(host), tracing=tracing
+        ) as runtime:
             tools = ToolRegistry.of([no_op_tool])
             make = None if model is None else lambda: model
             yield Stack(AgentRuntime(runtime, tools, make), issuer, clock)
@@ -123,6 +129,33 @@ def durable_steps(steps: int, tasks: int = 1) -> Subject:
     def subject() -> float:
         with scratch() as folder:
             return asyncio.run(work(folder))
+
+    return subject
+
+
+def traced_steps(steps: int, *, observed: bool) -> Subject:
+    """Return the subject: microseconds of processor time of a no-op step, a span each or none."""
+
+    async def program(ctx: TaskContext) -> None:
+        for _ in range(steps):
+            await ctx.step("no_op", no_op)
+
+    async def work(folder: Path, tracing: Tracing) -> float:
+        async with stack(folder, tracing=tracing) as host:
+            task = await host.task()
+            began = time.process_time()
+            await host.run(task, Code(program))
+            return (time.process_time() - began) / steps * 1e6
+
+    def subject() -> float:
+        with scratch() as folder:
+            if not observed:
+                return asyncio.run(work(folder, NO_TRACING))
+            running = start_telemetry(TelemetrySettings(service="bench"), everywhere=False)
+            try:
+                return asyncio.run(work(folder, running.tracing("bench")))
+            finally:
+                running.stop()
 
     return subject
 
