@@ -93,13 +93,17 @@ class Conversation:
         run = self._run
         arguments, settings = msgspec.Raw(_ENCODER.encode(self._news())), self.settings
 
+        # The one whose call was permitted is asked, although another may be set in between.
+        planned: list[Model] = []
+
         def plan() -> Plan:
             model, request = run.model(), self._request()
+            planned[:] = [model]
             permission = f"model:call:{model.provider}/{request.model or model.name}"
             return Plan((permission,), _amounts(model.estimate(request)))
 
         async def call(_: int) -> Outcome:
-            model = run.model()
+            model = planned[0] if planned else run.model()
             response = await model.complete(self._request(step_key.get()))
             run.session.runtime.tracing.annotate(_said(model, settings.model, response))
             return Outcome(encode_response(response), _spent(response))
