@@ -17,6 +17,7 @@ from toka.orchestration_service._errors import (
     UnsupportedBody,
 )
 from toka.orchestration_service._listen import LOOPBACK, PORT, create_app, listen, serve
+from toka.orchestration_service._live import Live
 from toka.orchestration_service._service import Service, Settings, open_service
 from toka.orchestration_service._statuses import STATUS_BY_CODE, Problem, status_of
 from toka.orchestration_service.dashboard._links import SignInLinks
@@ -31,6 +32,7 @@ __all__ = [
     "ForeignRequest",
     "InvalidRequest",
     "KeyReused",
+    "Live",
     "MalformedRequest",
     "NotAllowed",
     "NotFound",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, cast
 
 import anyio
 import attrs
@@ -18,14 +18,10 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup, TaskStatus
 
     from toka.orchestration import Orchestrator
+    from toka.orchestration_service._live import Live
     from toka.types import AgentId
 
 logger = logging.getLogger(__name__)
-
-MAX_AT_ONCE: Final = 64
-"""Runs that go on at the same time; the rest wait."""
-MAX_UNFINISHED: Final = 1_000
-"""Runs that go on or wait; further ones are refused."""
 
 
 @attrs.frozen
@@ -39,9 +35,9 @@ class Stopped:
 class Executions:
     """Executes runs until it is cancelled, which leaves them resumable."""
 
-    def __init__(self, orchestrator: Orchestrator) -> None:
+    def __init__(self, orchestrator: Orchestrator, live: Live) -> None:
         self._orchestrator = orchestrator
-        self._limiter = anyio.CapacityLimiter(MAX_AT_ONCE)
+        self._live = live
         self._active: set[AgentId] = set()
         self._stopped: dict[AgentId, Stopped] = {}
         self._group: TaskGroup | None = None
@@ -76,9 +72,9 @@ class Executions:
         Raises:
             TooMany: As many are unfinished as are accepted.
         """
-        if len(self._active) >= MAX_UNFINISHED:
+        if len(self._active) >= self._live.unfinished_runs:
             raise TooMany(
-                f"{MAX_UNFINISHED} runs are unfinished, the most that are accepted.",
+                f"{self._live.unfinished_runs} runs are unfinished, the most that are accepted.",
                 hint="Wait for one to end, or cancel one.",
             )
 
@@ -94,7 +90,7 @@ class Executions:
 
     async def _execute(self, run: AgentId) -> None:
         try:
-            async with self._limiter:
+            async with self._live.limiter:
                 result = await self._orchestrator.execute(run)
             logger.info("run %s is %s", run, result.state)
         except Exception as error:

@@ -12,6 +12,7 @@ import attrs
 
 from toka.orchestration_service._answers import Answers
 from toka.orchestration_service._executions import Executions
+from toka.orchestration_service._live import Live
 from toka.orchestration_service._meter import Meter
 from toka.orchestration_service._projection import Projection
 from toka.types import NANOSECONDS
@@ -45,6 +46,8 @@ class Settings:
     """Tells what is public of keys and of what was taken back."""
     metrics: Callable[[], str] | None = None
     """Returns further metrics in Prometheus' text format, told after the service's own."""
+    live: Live = attrs.field(factory=Live)
+    """What may be changed while the service runs."""
     links: SignInLinks | None = None
     """Links that sign people in to the dashboard; without, they paste a token."""
 
@@ -71,7 +74,7 @@ class Service:
         self.authenticator = authenticator
         self.settings = settings
         self.projection = Projection(orchestrator.runtime)
-        self.executions = Executions(orchestrator)
+        self.executions = Executions(orchestrator, settings.live)
         self.meter = Meter()
         self.answers = Answers()
         self.closing = anyio.Event()

@@ -35,7 +35,7 @@ def define(settings: Settings, wanted: StartRun) -> tuple[RunDefinition, tuple[s
         SpecError: The specification is not usable.
     """
     if isinstance(wanted.source, str):
-        return _define(settings, _inside(settings.workspace, wanted.source), wanted.inputs)
+        return _define(settings, _inside(_workspace(settings), wanted.source), wanted.inputs)
     with _kept(settings.data_dir, wanted.source) as path:
         definition, warnings = _define(settings, path, wanted.inputs)
         if any(spec.entry_of(task) for spec in definition.agents for task in spec.tasks):
@@ -50,9 +50,13 @@ def _define(
     settings: Settings, path: Path, inputs: Mapping[str, str]
 ) -> tuple[RunDefinition, tuple[str, ...]]:
     definition, warnings = define_run(
-        [path], inputs, data_dir=settings.data_dir, workspace=settings.workspace
+        [path], inputs, data_dir=settings.data_dir, workspace=_workspace(settings)
     )
     return definition, tuple(str(warning) for warning in warnings)
+
+
+def _workspace(settings: Settings) -> Path:
+    return settings.live.workspace or settings.workspace
 
 
 def _inside(workspace: Path, source: str) -> Path:
