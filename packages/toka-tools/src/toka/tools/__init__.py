@@ -1,6 +1,6 @@
 """Tools for agents: a registry, JSON Schema checks, and built-in file, command and HTTP tools."""
 
-from toka.tools._context import Grants, ResourceLimits, ToolContext, Workspace
+from toka.tools._context import Grants, ToolContext, Workspace
 from toka.tools._errors import (
     AccessDeniedError,
     AddressDeniedError,
@@ -15,6 +15,7 @@ from toka.tools._errors import (
     InvalidToolError,
     PathChangedError,
     PathDeniedError,
+    SandboxUnavailableError,
     ToolError,
     ToolTimeoutError,
     UnknownToolError,
@@ -24,8 +25,10 @@ from toka.tools._function import FunctionTool, tool
 from toka.tools._manifest import LoadedManifest, ToolManifest, load_manifest, parse_manifest
 from toka.tools._paths import path_request
 from toka.tools._registry import ENTRY_POINT_GROUP, ToolRegistry, installed_tools, load_installed
+from toka.tools._resource_limits import ResourceLimits
 from toka.tools._result import ToolFailure, ToolResult
 from toka.tools._tool import Tool, VariableEffect, effect_of
+from toka.tools.sandbox import SandboxLevel, SandboxPolicy
 from toka.types import SideEffect
 
 __all__ = [
@@ -47,6 +50,9 @@ __all__ = [
     "PathChangedError",
     "PathDeniedError",
     "ResourceLimits",
+    "SandboxLevel",
+    "SandboxPolicy",
+    "SandboxUnavailableError",
     "SideEffect",
     "Tool",
     "ToolContext",

@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
+from toka.tools._resource_limits import ResourceLimits
+from toka.tools.sandbox._level import SandboxPolicy
 from toka.types import NANOSECONDS, Clock, SystemClock
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from toka.capability.core import Permission
 
 
@@ -19,6 +23,10 @@ class Grants(Protocol):
 
     def covers(self, item: str, /) -> Permission | None:
         """Return a permission that grants a request such as `fs:read:/data/a.txt`, or None."""
+        ...
+
+    def __iter__(self) -> Iterator[Permission]:
+        """Go through all of them: a sandbox is made of what they open."""
         ...
 
 
@@ -47,22 +55,6 @@ class Workspace:
 
 
 @attrs.frozen
-class ResourceLimits:
-    """What a command may use. None leaves the limit of this process as it is."""
-
-    max_memory_bytes: int | None = 2 << 30
-    """Address space of each process."""
-    max_cpu_percent: float | None = None
-    """Of one core on average over the timeout, for each process."""
-    max_processes: int | None = 64
-    """Processes of one call at once."""
-    max_open_files: int | None = 256
-    """Open files of each process."""
-    max_file_bytes: int | None = 1 << 30
-    """Size of any file that a process writes."""
-
-
-@attrs.frozen
 class ToolContext:
     """The conditions of one call."""
 
@@ -74,7 +66,9 @@ class ToolContext:
     timeout_ns: int = 60 * NANOSECONDS
     output_limit_bytes: int = 4 << 20
     """Longer output is cut, and the result says so."""
-    limits: ResourceLimits = ResourceLimits()
+    limits: ResourceLimits = attrs.field(factory=ResourceLimits)
+    sandbox: SandboxPolicy = attrs.field(factory=SandboxPolicy)
+    """What commands are kept in."""
     clock: Clock = attrs.field(factory=SystemClock)
     environment: Mapping[str, str] = attrs.field(factory=dict[str, str])
     """Variables that every command is given, such as the trace that the call belongs to."""

@@ -15,6 +15,7 @@
     │   ├── WrongFileTypeError     tools.wrong_file_type     a directory, pipe or device, or not one
     │   └── PathChangedError       tools.path_changed        a link was swapped in under the call
     ├── CommandStartError          tools.command_not_started
+    ├── SandboxUnavailableError    tools.sandbox_unavailable this machine does not prove the level
     ├── HttpRequestError           tools.http_failed
     └── ToolTimeoutError           tools.timeout
 
@@ -122,6 +123,12 @@ class CommandStartError(ToolError):
     """A program could not be found or started."""
 
     default_code = "tools.command_not_started"
+
+
+class SandboxUnavailableError(ToolError):
+    """The policy demands a sandbox that this machine does not prove; no command was run."""
+
+    default_code = "tools.sandbox_unavailable"
 
 
 class HttpRequestError(ToolError):

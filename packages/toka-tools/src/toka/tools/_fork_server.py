@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import os
 import socket
-import subprocess
 import sys
 import threading
 from contextlib import suppress
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Sequence
 
 _PROGRAM: Final = (
@@ -37,6 +37,8 @@ class ForkServer:
         Raises:
             OSError: The system cannot start it.
         """
+        import subprocess  # noqa: PLC0415 - 10 ms that importing the tools need not cost
+
         mine, its = socket.socketpair()
         with its:
             command = [sys.executable, "-I", "-S", "-X", "utf8", "-c", _PROGRAM]

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
 import attrs
 import msgspec
 
-from toka.tools._context import ResourceLimits
 from toka.tools._errors import InvalidManifestError
+from toka.tools._resource_limits import ResourceLimits
 from toka.tools._units import parse_bytes, parse_duration, parse_percent
 
 if TYPE_CHECKING:

@@ -23,7 +23,8 @@ from toka.types import NANOSECONDS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from toka.tools._context import ResourceLimits
+    from toka.tools._resource_limits import ResourceLimits
+    from toka.tools.sandbox._confinement import Confinement
 
 PROCESS_LIMIT: Final = "process_limit"
 OUTPUT_LIMIT: Final = "output_limit"
@@ -44,7 +45,9 @@ class Command:
     """Descriptor of the working directory."""
     environment: Mapping[str, str]
     stdin: bytes
-    limits: ResourceLimits
+    limits: ResourceLimits | None
+    """None for no limits."""
+    confinement: Confinement | None = None
 
 
 @attrs.frozen
@@ -158,8 +161,8 @@ def _request(command: Command, timeout_ns: int) -> bytes:
         "program": command.program,
         "argv": command.argv,
         "environment": dict(command.environment),
-        "limits": _limits(command.limits, timeout_ns),
-        "confinement": None,
+        "limits": {} if command.limits is None else _limits(command.limits, timeout_ns),
+        "confinement": None if command.confinement is None else attrs.asdict(command.confinement),
     }
     return json.dumps(request).encode()
 

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import attrs
 from msgspec import Meta
 
-from toka.tools._errors import CommandDeniedError, InvalidArgumentsError
+from toka.tools._errors import (
+    CommandDeniedError,
+    InvalidArgumentsError,
+    SandboxUnavailableError,
+)
 from toka.tools._paths import file_request, open_directory, resolve
 from toka.tools._process import Command, Finished, run_process
 from toka.tools._programs import (
@@ -19,11 +23,15 @@ from toka.tools._programs import (
     find_program,
 )
 from toka.tools._typed import Output, TypedTool
-from toka.types import NANOSECONDS
+from toka.tools.sandbox._confinement import confinement
+from toka.tools.sandbox._level import SandboxLevel
+from toka.tools.sandbox._proof import prove
+from toka.types import NANOSECONDS, Json
 
 if TYPE_CHECKING:
     from toka.tools._context import ToolContext, Workspace
-    from toka.types import Json, JsonObject, SideEffect
+    from toka.tools.sandbox._confinement import Confinement
+    from toka.types import JsonObject, SideEffect
 
 _NO_HOME = "/nonexistent"
 
@@ -51,6 +59,7 @@ class RunCommandArguments:
 @attrs.frozen
 class _Plan:
     program: str
+    resource: str
     cwd: str
     requests: tuple[str, ...]
 
@@ -90,6 +99,8 @@ class RunCommand(TypedTool[RunCommandArguments]):
         timeout_ns = context.timeout_ns
         if arguments.timeout is not None:
             timeout_ns = min(timeout_ns, int(arguments.timeout * NANOSECONDS))
+        level = context.sandbox.level
+        await _check_sandbox(level)
         home = str(context.workspace.scratch or _NO_HOME)
         with open_directory(plan.cwd) as directory:
             environment = base_environment(plan.program, self.path, home)
@@ -99,10 +110,12 @@ class RunCommand(TypedTool[RunCommandArguments]):
                 directory=directory,
                 environment={**environment, **context.environment, **arguments.env},
                 stdin=arguments.stdin.encode(),
-                limits=context.limits,
+                limits=None if level is SandboxLevel.NONE else context.limits,
+                confinement=_confinement(plan, context),
             )
             finished = await run_process(command, timeout_ns, context.output_limit_bytes)
-        return Output(_value(finished), truncated=finished.ended_by is not None)
+        value = {**_value(finished), "sandbox": level.value}
+        return Output(value, truncated=finished.ended_by is not None)
 
     def _plan(self, arguments: RunCommandArguments, workspace: Workspace) -> _Plan:
         _check_texts(arguments)
@@ -117,7 +130,31 @@ class RunCommand(TypedTool[RunCommandArguments]):
             if wanted != cwd:
                 requests.append(file_request("read", wanted))
             cwd = wanted
-        return _Plan(program, cwd, tuple(requests))
+        return _Plan(program, resource, cwd, tuple(requests))
+
+
+async def _check_sandbox(level: SandboxLevel) -> None:
+    if not level.confines:
+        return
+    report = await prove(level)
+    if not report.proven:
+        raise SandboxUnavailableError(
+            f"Commands must be kept in a sandbox of level {level}, which this machine does not"
+            f" prove: {report.weaknesses}.",
+            hint="Run it on Linux 6.12 or newer, or demand less of ToolContext.sandbox.",
+            details={"level": level.value, "facts": dict[str, Json](report.facts)},
+        )
+
+
+def _confinement(plan: _Plan, context: ToolContext) -> Confinement | None:
+    return confinement(
+        context.sandbox,
+        context.granted,
+        program=plan.program,
+        scratch=context.workspace.scratch,
+        protected=context.workspace.protected,
+        network=context.granted.covers(f"proc:network:{plan.resource}") is not None,
+    )
 
 
 def _check_texts(arguments: RunCommandArguments) -> None:

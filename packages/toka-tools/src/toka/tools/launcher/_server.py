@@ -13,7 +13,7 @@ import os
 import signal
 import socket
 
-from ._request import Request
+from ._request import Confinement, Request
 from ._supervisor import supervise
 
 DESCRIPTORS = 7
@@ -52,7 +52,7 @@ def _fork(program: socket.socket, received: list[int]) -> None:
         for number, stream in enumerate(streams):
             os.dup2(stream, number, inheritable=True)
             os.close(stream)
-        request = Request(**json.loads(os.pread(document, os.fstat(document).st_size, 0)))
+        request = _read(document)
         os.close(document)
         line = supervise(request, control, directory)
     except OSError as error:
@@ -62,3 +62,11 @@ def _fork(program: socket.socket, received: list[int]) -> None:
         # Ends at once, and never returns into the server: the interpreter's own farewell takes
         # longer than many commands.
         os._exit(0)
+
+
+def _read(document: int) -> Request:
+    fields = json.loads(os.pread(document, os.fstat(document).st_size, 0))
+    confinement = fields.pop("confinement")
+    return Request(
+        **fields, confinement=None if confinement is None else Confinement(**confinement)
+    )

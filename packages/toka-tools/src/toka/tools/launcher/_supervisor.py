@@ -5,7 +5,6 @@ The report is one line: kind, number, processor time, memory, processes left beh
 
 from __future__ import annotations
 
-import ctypes
 import os
 import resource
 import select
@@ -14,29 +13,32 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ._tree import LINUX, Crowd, end_tree, send, tasks_of_all
+from ._calls import PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS, set_attribute
+from ._command import become
+from ._init import run_init
+from ._namespaces import enter
+from ._tree import LINUX, Crowd, end_tree, send
 
 if TYPE_CHECKING:
     from ._request import Request
 
-PR_SET_PDEATHSIG = 1
-PR_SET_CHILD_SUBREAPER = 36
-PR_SET_NO_NEW_PRIVS = 38
-
 COUNT_SECONDS = 0.02
 GRACE_SECONDS = 0.3
 
-_libc = ctypes.CDLL(None, use_errno=True)
-
 
 def supervise(request: Request, control: int, directory: int) -> str:
-    """Run a command to its end and return the report. No process of it is alive then."""
+    """Run a command to its end and return the report. No process of it is alive then.
+
+    Raises:
+        OSError: The command could not be started.
+    """
     os.setsid()
     os.fchdir(directory)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    _prctl(PR_SET_CHILD_SUBREAPER, 1)
-    _prctl(PR_SET_NO_NEW_PRIVS, 1)
+    if LINUX:
+        set_attribute(PR_SET_CHILD_SUBREAPER, 1)
+        set_attribute(PR_SET_NO_NEW_PRIVS, 1)
     nice = os.getpriority(os.PRIO_PROCESS, 0)
     with suppress(PermissionError):
         # For the superuser no limit on processes holds, so at least be scheduled before them.
@@ -46,79 +48,58 @@ def supervise(request: Request, control: int, directory: int) -> str:
     os.set_blocking(woken, False)
     signal.signal(signal.SIGCHLD, _nothing)
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-    child = _start(request, nice)
-    if child < 0:
-        return f"error {-child} 0 0 0"
+    child, outcome = _start(request, nice)
     for descriptor in (0, 1, 2):
         os.close(descriptor)
     kind, value = _wait(child, control, woken, request.limits.get("processes"))
     left = end_tree(child)
+    said = os.read(outcome, 64).decode().split()
+    if kind == "exit" and said:
+        kind, value, left = said[0], int(said[1]), int(said[2])
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = int((used.ru_utime + used.ru_stime) * 1e9)
     memory = used.ru_maxrss * (1024 if LINUX else 1)
     return f"{kind} {value} {cpu} {memory} {left}"
 
 
-def _prctl(option: int, value: int) -> None:
-    if LINUX and _libc.prctl(option, value, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl")
-
-
 def _nothing(*_: object) -> None:
     """Handle SIGCHLD, whose only use is to end the waiting."""
 
 
-def _start(request: Request, nice: int) -> int:
-    """Return the command's process, or minus the number of the error that prevented it."""
+def _start(request: Request, nice: int) -> tuple[int, int]:
+    """Return the command's process, and where its namespaces' first process says how it ended.
+
+    Raises:
+        OSError: The command could not be started.
+    """
     told, tell = os.pipe()
+    outcome, say = os.pipe()
+    go, ready = os.pipe()
     supervisor = os.getpid()
+    confinement = request.confinement
+    enclosed = confinement is not None and confinement.namespaces
+    if confinement is not None and enclosed:
+        enter(network=confinement.network)
     child = os.fork()
     if child == 0:
+        os.close(ready)
         try:
-            _become(request, nice, supervisor)
+            if enclosed:
+                run_init(request, nice, tell, say, go)
+            become(request, nice, supervisor)
         except OSError as error:
             os.write(tell, str(error.errno).encode())
         os._exit(127)
-    os.close(tell)
+    for descriptor in (tell, say, go):
+        os.close(descriptor)
+    os.write(ready, b"+")
     number = os.read(told, 16)
-    os.close(told)
+    for descriptor in (told, ready):
+        os.close(descriptor)
     if number:
         os.waitpid(child, 0)
-        return -int(number)
-    return child
-
-
-def _become(request: Request, nice: int, supervisor: int) -> None:
-    os.setsid()
-    os.setpriority(os.PRIO_PROCESS, 0, nice)
-    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != supervisor:
-        os._exit(127)
-    _limit(request.limits)
-    signal.set_wakeup_fd(-1)
-    for number in ("INT", "TERM", "HUP", "PIPE", "XFSZ", "CHLD"):
-        signal.signal(getattr(signal, f"SIG{number}"), signal.SIG_DFL)
-    os.execve(request.program, request.argv, request.environment)  # noqa: S606 - no shell
-
-
-def _limit(wanted: dict[str, int]) -> None:
-    limits = {resource.RLIMIT_CORE: 0}
-    if LINUX and "memory" in wanted:
-        limits[resource.RLIMIT_AS] = wanted["memory"]
-    if "cpu" in wanted:
-        limits[resource.RLIMIT_CPU] = wanted["cpu"]
-    if "file" in wanted:
-        limits[resource.RLIMIT_FSIZE] = wanted["file"]
-    if "files" in wanted:
-        limits[resource.RLIMIT_NOFILE] = wanted["files"]
-    if LINUX and "processes" in wanted:
-        # The system counts all processes of a user, of which there may be many; it must leave
-        # room for these. Counting a whole tree exactly is the supervisor's part.
-        limits[resource.RLIMIT_NPROC] = tasks_of_all() + wanted["processes"]
-    for limit, value in limits.items():
-        _, hard = resource.getrlimit(limit)
-        value = value if hard == resource.RLIM_INFINITY else min(value, hard)  # noqa: PLW2901
-        resource.setrlimit(limit, (value, value))
+        raise OSError(int(number), "start")
+    return child, outcome
 
 
 def _wait(child: int, control: int, woken: int, most: int | None) -> tuple[str, int]:
