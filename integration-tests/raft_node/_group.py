@@ -7,24 +7,24 @@ so that a cut is a network that swallows bytes, not a node that pretends.
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import signal
 import socket
-import sys
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import attrs
 
 from ._client import Client, describe
+from ._nursery import Nursery
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Sequence
+    from pathlib import Path
 
     from ._links import Address
+    from ._nursery import Process
 
 
 class Gate:
@@ -130,7 +130,7 @@ class Member:
     clients: Address
     gates: dict[int, Gate]
     """From this node to the others."""
-    process: asyncio.subprocess.Process | None = None
+    process: Process | None = None
     paused: bool = False
 
 
@@ -139,6 +139,7 @@ class Group:
     """Nodes 1 to n, each with a folder, ports and a process."""
 
     members: dict[int, Member]
+    nursery: Nursery
     options: Sequence[str] = ()
     tls: ssl.SSLContext | None = None
 
@@ -162,7 +163,7 @@ class Group:
             for gate in gates.values():
                 await gate.open()
             members[number] = Member(number, folder / f"node-{number}", peers, clients, gates)
-        return cls(members, options, tls)
+        return cls(members, await Nursery.open(), options, tls)
 
     async def start(self, *numbers: int) -> None:
         """Start some nodes, or all."""
@@ -174,21 +175,13 @@ class Group:
         arguments += ["--peers", place(member.peers), "--clients", place(member.clients)]
         for other, gate in member.gates.items():
             arguments += ["--peer", f"{other}={place(gate.address)}"]
-        member.process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            Path(__file__).parent.name,
-            *arguments,
-            *self.options,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
-        )
+        member.process = await self.nursery.node([*arguments, *self.options])
 
     async def kill(self, number: int) -> None:
         """End a node at once (SIGKILL)."""
         process = self.members[number].process
-        if process is not None and process.returncode is None:
-            process.send_signal(signal.SIGKILL)
-            await process.wait()
+        if process is not None:
+            await process.kill()
         self.members[number].process = None
         self.members[number].paused = False
 
@@ -235,6 +228,7 @@ class Group:
             await self.kill(number)
             for gate in member.gates.values():
                 await gate.close()
+        await self.nursery.close()
 
 
 def place(address: Address) -> str:

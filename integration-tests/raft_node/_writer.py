@@ -135,10 +135,13 @@ class AdaptiveWriter:
 
     Handing a write to a thread and hearing of it again costs more than a quick sync. But where many
     wait, the next batch can be on its way to the followers before this one is on the disk.
+
+    A store takes one write at a time: nothing is done at once while the thread has something to do.
     """
 
     def __init__(self, store: FileStorage, done: Done, is_busy: Callable[[], bool]) -> None:
         self._under_way = 0
+        self._loop = asyncio.get_running_loop()
         self._is_busy = is_busy
         self._inline = InlineWriter(store, done)
         self._thread = ThreadWriter(store, partial(self._written, done))
@@ -160,10 +163,19 @@ class AdaptiveWriter:
 
     def run(self, job: Callable[[], None]) -> None:
         """Do it when all writes begun before are done."""
-        if self._under_way:
-            self._thread.run(job)
-        else:
+        if not self._under_way:
             self._inline.run(job)
+            return
+        self._under_way += 1
+
+        def counted() -> None:
+            job()
+            self._loop.call_soon_threadsafe(self._job_done)
+
+        self._thread.run(counted)
+
+    def _job_done(self) -> None:
+        self._under_way -= 1
 
     def close(self) -> None:
         """Wait for the thread."""
