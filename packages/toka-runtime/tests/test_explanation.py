@@ -42,6 +42,7 @@ async def step(runtime, desk):
 
 async def test_tells_causes_tokens_and_what_allowed_a_step(runtime, step):
     found = await find_event(runtime.store, step.id)
+    assert found is not None
     told = await explain(runtime.store, found)
     assert told.event.event == step
     assert [cause.event.body.kind for cause in told.causes] == [
@@ -58,6 +59,7 @@ async def test_tells_causes_tokens_and_what_allowed_a_step(runtime, step):
 
 async def test_tokens_that_are_known_are_not_looked_for(runtime, step):
     found = await find_event(runtime.store, step.id)
+    assert found is not None
     changed = attrs.evolve(runtime.state.tokens[step.token], vault="elsewhere")
     told = await explain(runtime.store, found, known={step.token: changed})
     assert told.tokens[step.token].vault == "elsewhere"

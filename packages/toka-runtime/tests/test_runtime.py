@@ -26,6 +26,7 @@ from toka.types import (
     ScheduleTask,
     SpawnAgent,
     TaskSpec,
+    TerminateAgent,
     root_agent,
 )
 
@@ -482,3 +483,53 @@ async def test_identifiers_rise_whatever_the_clock_does(steps) -> None:
     source = UlidSource(Jumping(), lambda count: b"\xff" * count)  # type: ignore[arg-type]  # now is all it asks
     made = [source.event() for _ in steps]
     assert made == sorted(set(made))
+
+
+async def test_messages_submitted_together_are_one_commit(runtime, desk):
+    boss = desk.token()
+    spawned = await runtime.submit(Message(boss, SpawnAgent(None, "a")))
+    agent = AgentId(spawned.events[-1].stream)
+    tasks = [ScheduleTask(agent, TaskSpec(f"task {number}")) for number in range(3)]
+    commits = (await runtime.store.stats()).commits
+    messages = [Message(boss, task, f"key {number}") for number, task in enumerate(tasks)]
+    receipt = await runtime.submit_all(messages)
+    assert (await runtime.store.stats()).commits == commits + 1
+    assert [event.body.task for event in receipt.events] == [0, 1, 2]
+    assert len(runtime.state.tasks(agent)) == 3
+    # Each has an answer of its own.
+    assert (await runtime.submit(messages[1])).events == receipt.events[1:2]
+    again = await runtime.submit_all([*messages, Message(boss, tasks[0])])
+    assert [event.body.task for event in again.events] == [3]
+    assert (await runtime.submit_all(messages)).events == ()
+
+
+async def test_of_messages_submitted_together_all_are_refused_or_none(runtime, desk):
+    boss = desk.token()
+    spawned = await runtime.submit(Message(boss, SpawnAgent(None, "a")))
+    agent = AgentId(spawned.events[-1].stream)
+    position = runtime.position
+    good = Message(boss, ScheduleTask(agent, TaskSpec("fine")), "fine")
+    bad = Message(boss, ScheduleTask(AgentId(f"{agent}/none"), TaskSpec("not")))
+    with pytest.raises(Rejected):
+        await runtime.submit_all([good, bad])
+    assert runtime.position == position
+    assert runtime.state.tasks(agent) == {}
+    assert len((await runtime.submit(good)).events) == 1
+
+
+async def test_whoever_watches_an_intent_sees_its_events_and_no_others(runtime, desk):
+    boss = desk.token()
+    agents = []
+    for name in ("a", "b"):
+        spawned = await runtime.submit(Message(boss, SpawnAgent(None, name)))
+        agents.append(AgentId(spawned.events[-1].stream))
+    seen: list[str] = []
+    other: list[str] = []
+    with runtime.watch(agents[0], lambda logged: seen.append(logged.event.body.kind)):
+        with runtime.watch(agents[0], lambda logged: other.append(logged.event.body.kind)):
+            for agent in agents:
+                await runtime.submit(Message(boss, ScheduleTask(agent, TaskSpec("work"))))
+        await runtime.submit(Message(boss, TerminateAgent(agents[0], "enough")))
+    await runtime.submit(Message(boss, TerminateAgent(agents[1], "enough")))
+    assert seen == ["task.scheduled.v1", "task.cancelled.v1", "agent.terminated.v1"]
+    assert other == ["task.scheduled.v1"]

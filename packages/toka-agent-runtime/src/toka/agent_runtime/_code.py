@@ -54,6 +54,9 @@ def load_entry(entry: str, search_path: Path | None = None) -> Code:
 
 
 def _import(name: str, entry: str, search_path: Path | None) -> object:
+    known = sys.modules.get(name)
+    if known is not None and search_path is not None and _is_of(name, str(search_path)):
+        return known
     directory = None if search_path is None else str(search_path.resolve())
     if directory is not None:
         sys.path.insert(0, directory)
@@ -74,6 +77,14 @@ def _import(name: str, entry: str, search_path: Path | None) -> object:
     finally:
         if directory is not None:
             sys.path.remove(directory)
+
+
+def _is_of(name: str, directory: str) -> bool:
+    """Say whether a module that was imported stands in a directory; this asks no disk."""
+    top = name.partition(".")[0]
+    spec = getattr(sys.modules.get(top), "__spec__", None)
+    origin = getattr(spec, "origin", None)
+    return origin in (f"{directory}/{top}.py", f"{directory}/{top}/__init__.py")
 
 
 def _own(module: ModuleType, directory: str | None) -> ModuleType:

@@ -38,6 +38,7 @@ from toka.orchestration._run import (
     RunResult,
     require_unchanged,
 )
+from toka.orchestration._spec_cache import SpecCache
 from toka.orchestration._spec_set import SpecSet, SpecSettings, load_specs, parse_specs
 from toka.orchestration._spec_tasks import playbook_of
 from toka.orchestration._view import AgentView, ApprovalView, AttemptView, Runs, RunView, TaskView
@@ -68,6 +69,7 @@ __all__ = [
     "RunView",
     "Runs",
     "SeveralSpecErrors",
+    "SpecCache",
     "SpecChanged",
     "SpecError",
     "SpecExpressionError",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from toka.orchestration._conductor import require_suspended
+from toka.orchestration._conductor import require_suspended, schedule_key
 from toka.orchestration._errors import Interrupted
 from toka.orchestration._history import Verdict
 from toka.orchestration._objectives import judge
@@ -41,12 +41,14 @@ if TYPE_CHECKING:
     from toka.orchestration._conductor import Conductor
     from toka.orchestration._run import ObjectiveResult
     from toka.orchestration._view import AgentView
-    from toka.types import AgentSpec, Json
+    from toka.types import AgentSpec, Json, TaskDefinition
 
 TIMED_OUT = "orchestration.agent_timed_out"
 SPAWN_TIMED_OUT = "orchestration.spawn_timed_out"
 TASKS_FAILED = "orchestration.tasks_failed"
 DEPENDENCY_FAILED = "orchestration.dependency_failed"
+AT_ONCE = 500
+"""Tasks that are scheduled in the commit that spawns their agent."""
 
 
 class AgentLife:
@@ -132,7 +134,8 @@ class AgentLife:
 
     async def _spawn(self) -> None:
         if not self._phase:
-            await self._conductor.spawn(self.spec)
+            tasks = [self._operation(task) for task in self._tasks[:AT_ONCE]]
+            await self._conductor.spawn(self.spec, tasks)
         await self._schedule()
 
     async def _schedule(self) -> None:
@@ -141,9 +144,11 @@ class AgentLife:
         if state is None or state.ended:
             return
         for number in range(state.next_task, first + len(self._tasks)):
-            task = self._tasks[number - first]
-            operation = ScheduleTask(self.agent, TaskSpec(task.description, task.priority))
-            await self._conductor.submit(operation, f"{self.agent}:schedule:{number}")
+            operation = self._operation(self._tasks[number - first])
+            await self._conductor.submit(operation, schedule_key(self.agent, number))
+
+    def _operation(self, task: TaskDefinition) -> ScheduleTask:
+        return ScheduleTask(self.agent, TaskSpec(task.description, task.priority))
 
     async def give_up(self, reason: str) -> None:
         """End an agent that cannot be run because of another one."""

@@ -20,7 +20,7 @@ from toka.runtime import Rejected
 from toka.types import Message, SpawnAgent, TokaError, agent_of, child_agent
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Sequence
 
     from toka.agent_runtime import AgentRuntime, Program, TaskContext, TaskOptions, TaskOutcome
     from toka.kernel import AgentState, TaskState
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         FinishAgent,
         Json,
         Operation,
+        ScheduleTask,
         TaskDefinition,
         TaskId,
     )
@@ -119,15 +120,19 @@ class Conductor:
         token = self._desk.token_for(self.run, self._family)
         return await self._runtime.submit(Message(token, operation, key))
 
-    async def spawn(self, spec: AgentSpec) -> None:
-        """Create an agent of the run with what its specification asks for.
+    async def spawn(self, spec: AgentSpec, tasks: Sequence[ScheduleTask]) -> None:
+        """Create an agent of the run with what its specification asks for, and schedule its tasks.
 
         Raises:
             Rejected: It asks for more than the run has.
         """
         permissions, _ = permissions_of_agent_spec(self.definition, spec)
         operation = SpawnAgent(self.run, spec.name, permissions, budget=spec.budget)
-        await self.submit(operation, f"{self.run}/{spec.name}:spawn")
+        token = self._desk.token_for(self.run, self._family)
+        messages = [Message(token, operation, f"{self.run}/{spec.name}:spawn")]
+        for number, task in enumerate(tasks):
+            messages.append(Message(token, task, schedule_key(task.agent, number)))
+        await self._runtime.submit_all(messages)
 
     async def finish(self, operation: FinishAgent) -> Receipt:
         """End an agent, or the run. What is suspended can fail, but not complete: that waits.
@@ -204,6 +209,11 @@ class Conductor:
         if state is None:
             raise UnknownRun(f"Agent {agent} is not there, or its run has ended.")
         return state.permissions
+
+
+def schedule_key(agent: AgentId, number: int) -> str:
+    """Return the idempotency key under which an agent's task of that number is scheduled."""
+    return f"{agent}:schedule:{number}"
 
 
 async def require_suspended(rejected: Rejected) -> None:

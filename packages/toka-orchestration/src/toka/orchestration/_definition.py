@@ -31,7 +31,7 @@ from toka.orchestration._spec_set import SpecSet, SpecSettings, load_specs
 from toka.types import MAX_PERMISSIONS, MAX_TOKEN_BYTES, ulid
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from toka.orchestration._place import SpecWarning
     from toka.types import AgentSpec, Json
@@ -49,6 +49,7 @@ def define_run(
     data_dir: Path,
     workspace: Path,
     tools: Collection[str] | None = None,
+    load: Callable[[Path], SpecSet] = load_specs,
 ) -> tuple[RunDefinition, tuple[SpecWarning, ...]]:
     """Load specifications and settle everything that a run needs; nothing is started.
 
@@ -58,6 +59,7 @@ def define_run(
         data_dir: Where the run's artifacts will be kept.
         workspace: What relative paths of inputs and tools are relative to.
         tools: Names of the tools that there are, for steps to be held against; any if None.
+        load: Reads a path; `SpecCache.load` does not read what it has read.
 
     Returns:
         The definition, and what loads but is probably not meant.
@@ -65,7 +67,7 @@ def define_run(
     Raises:
         SpecError: A specification, an input or the plan is wrong; every fault is named.
     """
-    specs = _load(paths)
+    specs = _load(paths, load)
     arranged = plan(specs)
     if tools is not None:
         _check_tools(specs, tools)
@@ -94,8 +96,8 @@ def _check_tools(specs: SpecSet, tools: Collection[str]) -> None:
         raise SeveralSpecErrors.of(errors)
 
 
-def _load(paths: Sequence[Path]) -> SpecSet:
-    sets = [load_specs(path) for path in paths]
+def _load(paths: Sequence[Path], load: Callable[[Path], SpecSet]) -> SpecSet:
+    sets = [load(path) for path in paths]
     if len(sets) == 1:
         return sets[0]
     settings = [each.settings for each in sets if each.settings != SpecSettings()]

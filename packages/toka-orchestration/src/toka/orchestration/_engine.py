@@ -34,19 +34,20 @@ from toka.types import (
     SpawnAgent,
     TerminateAgent,
     root_agent,
+    root_of,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from anyio.abc import TaskGroup, TaskStatus
+    from anyio.abc import TaskGroup
 
     from toka.agent_runtime import AgentRuntime
     from toka.orchestration._grants import TokenDesk
     from toka.orchestration._ready import Impossible
     from toka.orchestration._run import RunResult
     from toka.orchestration._view import RunView
-    from toka.runtime import Runtime
+    from toka.runtime import Logged, Runtime
     from toka.tools import ToolRegistry
     from toka.types import Json
 
@@ -203,11 +204,14 @@ class _Execution:
         limit = self._definition.timeout
         deadline = None if limit is None else self._began + limit
         in_time = True
-        async with anyio.create_task_group() as group:
-            self._scopes[self._conductor.run] = group.cancel_scope
-            await group.start(self._watch)
+        with (
+            anyio.CancelScope() as scope,
+            self._runtime.watch(root_of(self._conductor.run), self._see),
+        ):
+            self._scopes[self._conductor.run] = scope
+            if not self._conductor.lives:
+                scope.cancel()
             in_time = await ends_by(self._conductor.clock, deadline, self._run_agents)
-            group.cancel_scope.cancel()
         await self._finish(in_time=in_time)
 
     async def _finish(self, *, in_time: bool) -> None:
@@ -218,16 +222,11 @@ class _Execution:
             if self._conductor.lives:
                 raise
 
-    async def _watch(self, *, task_status: TaskStatus[None]) -> None:
+    def _see(self, logged: Logged) -> None:
         """Stop whatever runs for an agent, or a run, that somebody has terminated."""
-        position = self._runtime.position
-        task_status.started()
-        if not self._conductor.lives:
-            self._scopes[self._conductor.run].cancel()
-        async for logged in self._runtime.subscribe(position):
-            event = logged.event
-            if isinstance(event.body, AgentTerminated) and event.stream in self._scopes:
-                self._scopes[event.stream].cancel()
+        event = logged.event
+        if isinstance(event.body, AgentTerminated) and event.stream in self._scopes:
+            self._scopes[AgentId(event.stream)].cancel()
 
     async def _run_agents(self) -> None:
         async with anyio.create_task_group() as group:

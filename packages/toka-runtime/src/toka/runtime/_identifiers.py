@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _MILLISECOND = 1_000_000
 _LAST = (1 << 80) - 1
+_ENTROPY = 10
+_POOLED = 64
 
 
 class UlidSource:
@@ -28,6 +30,7 @@ class UlidSource:
         self._entropy = entropy
         self._millisecond = 0
         self._random = _LAST
+        self._pool = b""
 
     def event(self) -> EventId:
         """Return a fresh identifier for an event."""
@@ -42,10 +45,17 @@ class UlidSource:
         if now > self._millisecond:
             self._millisecond = now
             # The top bit is left clear so that counting up within the millisecond cannot overflow.
-            self._random = int.from_bytes(self._entropy(10), "big") >> 1
+            self._random = self._draw()
         elif self._random == _LAST:
             self._millisecond += 1
-            self._random = int.from_bytes(self._entropy(10), "big") >> 1
+            self._random = self._draw()
         else:
             self._random += 1
         return ulid(self._millisecond, self._random.to_bytes(10, "big"))
+
+    def _draw(self) -> int:
+        # Asking the system lets other threads run first, which each time may take milliseconds.
+        if not self._pool:
+            self._pool = self._entropy(_POOLED * _ENTROPY)
+        drawn, self._pool = self._pool[:_ENTROPY], self._pool[_ENTROPY:]
+        return int.from_bytes(drawn, "big") >> 1

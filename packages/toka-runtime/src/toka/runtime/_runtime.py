@@ -20,14 +20,14 @@ import logging
 import os
 import socket
 from collections import deque
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Final
 
 import anyio
 import attrs
 
 from toka.bus.core import Bus, Gap
-from toka.kernel import Kernel, Rejection
+from toka.kernel import Kernel, KernelEvent, Rejection
 from toka.runtime._errors import LogFailed, Overloaded, Rejected, RuntimeClosed
 from toka.runtime._idempotency import Answer, tag_of
 from toka.runtime._identifiers import UlidSource
@@ -38,11 +38,11 @@ from toka.store.core import StoreBusy, StoreError
 from toka.types import Message, OpenHost, SystemClock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Sequence
 
     from toka.auth import Authenticator
     from toka.capability.core import Claims
-    from toka.kernel import KernelEvent, KernelState
+    from toka.kernel import KernelState
     from toka.runtime._tracing import Tracing
     from toka.store.core import EventStore, NewEvent
     from toka.types import AgentId, Clock
@@ -68,6 +68,16 @@ class Receipt:
     """Of the last of these events in the log."""
 
 
+@attrs.frozen
+class _Name:
+    """A request with a key, and which events of a commit are its answer."""
+
+    subject: str
+    key: str
+    index: int
+    count: int
+
+
 @attrs.define(eq=False)
 class _Commit:
     """A decision on its way to disk."""
@@ -75,8 +85,8 @@ class _Commit:
     first: int
     events: tuple[KernelEvent, ...]
     state: KernelState
-    name: tuple[str, str] | None = None
-    """Subject and key of the request that this answers, if it has a key."""
+    names: tuple[_Name, ...] = ()
+    """Of the requests that this answers, those that have a key."""
     trace: str = ""
 
 
@@ -122,6 +132,7 @@ class Runtime:
         self._answers = recovered.answers
         self._answering: dict[tuple[str, str], _Pending] = {}
         self._commits: deque[_Commit] = deque()
+        self._watchers: dict[str, tuple[Callable[[Logged], None], ...]] = {}
         self._failure: _LogFailure | None = None
         self._snapshot_at = recovered.position
         self._closed = False
@@ -184,6 +195,46 @@ class Runtime:
             return await self._commit(*self._decide(message, claims))
         return await self._submit_once(message, claims)
 
+    async def submit_all(self, messages: Sequence[Message]) -> Receipt:
+        """Decide on messages, each on the state that the one before it left, in one commit.
+
+        All are accepted or none is. One that was answered before under its key is left out.
+
+        Args:
+            messages: At least one; the events of all are in the receipt.
+
+        Raises:
+            AuthenticationError: A token is not good.
+            Rejected: The kernel refused one; nothing was changed.
+            CanonicalEncodingError: A text is not in normalisation form C; nothing was changed.
+            Overloaded: Too many submissions wait.
+            LogFailed: The log could not be written; the decisions are not acknowledged.
+            RuntimeClosed: The runtime was closed.
+        """
+        self._check_open()
+        claims = [self._authenticator.authenticate(message.token) for message in messages]
+        asked = [(message, each) for message, each in zip(messages, claims, strict=True)]
+        keys = [(each.subject, message.idempotency_key) for message, each in asked]
+        for key in keys:
+            while (pending := self._answering.get(key)) is not None:
+                await pending.finished.wait()
+        self._check_open()
+        before, events, names = self._decided, list[KernelEvent](), list[_Name]()
+        try:
+            for (message, each), key in zip(asked, keys, strict=True):
+                if key[1] and self._answers.find(*key) is not None:
+                    continue
+                decided, self._decided = self._decide(message, each)
+                if key[1]:
+                    names.append(_Name(*key, len(events), len(decided)))
+                events += decided
+            state = self._decided
+        finally:
+            self._decided = before
+        if not events:
+            return Receipt((), self._position)
+        return await self._commit(tuple(events), state, tuple(names))
+
     async def _submit_once(self, message: Message, claims: Claims) -> Receipt:
         name = (claims.subject, message.idempotency_key)
         while (pending := self._answering.get(name)) is not None:
@@ -194,7 +245,8 @@ class Runtime:
             return await self._read_answer(answer)
         self._answering[name] = pending = _Pending()
         try:
-            return await self._commit(*self._decide(message, claims), name)
+            events, state = self._decide(message, claims)
+            return await self._commit(events, state, (_Name(*name, 0, len(events)),))
         finally:
             del self._answering[name]
             pending.finished.set()
@@ -226,15 +278,16 @@ class Runtime:
         self,
         events: tuple[KernelEvent, ...],
         state: KernelState,
-        name: tuple[str, str] | None = None,
+        names: tuple[_Name, ...] = (),
     ) -> Receipt:
         # Encoded first: text that has no canonical form is found here, while nothing has changed.
         trace = self.tracing.current
         tags = tags_of(trace)
         batch = [to_store(event, tags) for event in events]
-        if name is not None:
-            batch[0] = attrs.evolve(batch[0], tags=(tag_of(*name, len(events)), *tags))
-        before, commit = self._decided, _Commit(self._next + 1, events, state, name, trace)
+        for name in names:
+            tag = tag_of(name.subject, name.key, name.count)
+            batch[name.index] = attrs.evolve(batch[name.index], tags=(tag, *tags))
+        before, commit = self._decided, _Commit(self._next + 1, events, state, names, trace)
         self._commits.append(commit)
         self._decided = state
         self._next += len(events)
@@ -284,15 +337,22 @@ class Runtime:
             count = len(first.events)
             self._committed = first.state
             self._position = first.first + count - 1
-            if first.name is not None:
-                self._answers.remember(*first.name, Answer(first.first, count))
+            for name in first.names:
+                answer = Answer(first.first + name.index, name.count)
+                self._answers.remember(name.subject, name.key, answer)
             if not self._closed:
-                self._bus.publish(
+                self._publish(
                     [
                         Logged(first.first + index, event, first.trace)
                         for index, event in enumerate(first.events)
                     ]
                 )
+
+    def _publish(self, events: list[Logged]) -> None:
+        self._bus.publish(events)
+        for logged in events:
+            for look in self._watchers.get(logged.event.intent, ()):
+                look(logged)
 
     def _fail(self, error: StoreError) -> None:
         if self._failure is None:
@@ -353,6 +413,22 @@ class Runtime:
                         yield item
                 else:
                     return
+
+    @contextmanager
+    def watch(self, intent: str, look: Callable[[Logged], None]) -> Generator[None]:
+        """Call a function with every event of an intent, as it is committed.
+
+        It costs the events of other intents nothing, and must neither block nor raise.
+        """
+        self._watchers[intent] = (*self._watchers.get(intent, ()), look)
+        try:
+            yield
+        finally:
+            left = tuple([each for each in self._watchers[intent] if each is not look])
+            if left:
+                self._watchers[intent] = left
+            else:
+                del self._watchers[intent]
 
     async def read_stream(self, agent: AgentId) -> AsyncIterator[KernelEvent]:
         """Yield the committed events of an agent, oldest first."""
