@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 PATIENCE_SECONDS: Final = 5.0
 """How long a read waits for the projection to reach what is committed."""
+NOBODY: Final = 1 << 63
+"""Beyond every position."""
 
 
 class Projection:
@@ -30,6 +32,8 @@ class Projection:
         self.runs = Runs()
         self._runtime = runtime
         self._moved = anyio.Event()
+        self._wanted = NOBODY
+        """The first position that somebody waits for."""
 
     async def follow(self) -> None:
         """Fold the log until the runtime is closed.
@@ -40,7 +44,8 @@ class Projection:
         async with events_after(self._runtime, 0) as events:
             async for logged in events:
                 self.runs.apply(logged)
-                self._moved.set()
+                if logged.position >= self._wanted:
+                    self._tell()
 
     async def current(self) -> Runs:
         """Return the runs with everything that is committed now, so that a caller sees its writes.
@@ -49,9 +54,12 @@ class Projection:
             Starting: The log is longer than could be read so far.
         """
         wanted = self._runtime.position
+        if self.runs.position >= wanted:
+            return self.runs
         with anyio.move_on_after(PATIENCE_SECONDS):
             while self.runs.position < wanted:
-                self._moved = anyio.Event()
+                # All who wait wait for one event: whoever replaced it would strand the others.
+                self._wanted = min(self._wanted, wanted)
                 await self._moved.wait()
         if self.runs.position < wanted:
             raise Starting(
@@ -59,6 +67,11 @@ class Projection:
                 hint="Ask again shortly.",
             )
         return self.runs
+
+    def _tell(self) -> None:
+        self._wanted = NOBODY
+        self._moved.set()
+        self._moved = anyio.Event()
 
 
 @asynccontextmanager

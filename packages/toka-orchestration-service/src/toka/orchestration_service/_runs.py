@@ -5,8 +5,6 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, get_args
 
-import anyio.to_thread
-
 from toka.orchestration import RunDefinition
 from toka.orchestration_service._errors import KeyReused, NotFound
 from toka.orchestration_service._render import render_run, render_run_detail, state_of
@@ -16,7 +14,6 @@ from toka.orchestration_service._shapes import (
     StartedRun,
     StartRun,
 )
-from toka.orchestration_service._sources import define
 from toka.types import AgentId, EntityId
 
 if TYPE_CHECKING:
@@ -85,7 +82,7 @@ async def start_run(call: Call) -> StartedRun:
     key = call.idempotency_key()
     wanted = await call.body(StartRun)
     call.service.executions.require_room()
-    definition, warnings = await anyio.to_thread.run_sync(define, call.service.settings, wanted)
+    definition, warnings = await call.service.sources.define(wanted)
     orchestrator = call.service.orchestrator
     run = await orchestrator.begin(definition, call.token, idempotency_key=key, at_door=True)
     view = (await call.service.projection.current()).by_id[EntityId(run)]

@@ -15,6 +15,7 @@ from toka.orchestration_service._executions import Executions
 from toka.orchestration_service._live import Live
 from toka.orchestration_service._meter import Meter
 from toka.orchestration_service._projection import Projection
+from toka.orchestration_service._sources import Sources
 from toka.types import NANOSECONDS
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Service:
         executions: The runs that go on.
         meter: Counts requests.
         answers: Keeps the newest answers to reads.
+        sources: Makes definitions of runs.
         closing: Set when streams are to end.
         version: Of this distribution.
     """
@@ -77,6 +79,7 @@ class Service:
         self.executions = Executions(orchestrator, settings.live)
         self.meter = Meter()
         self.answers = Answers()
+        self.sources = Sources(settings)
         self.closing = anyio.Event()
         self.version = version("toka-orchestration-service")
         self._began = self.runtime.clock.monotonic()

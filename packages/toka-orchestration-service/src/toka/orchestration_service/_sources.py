@@ -12,22 +12,46 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
+import anyio.to_thread
 import msgspec
 
-from toka.orchestration import define_run
+from toka.orchestration import SpecCache, define_run, load_specs
 from toka.orchestration_service._errors import InvalidRequest
 from toka.types import InvalidValueError, check_agent_name
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Callable, Generator, Mapping
     from pathlib import Path
 
-    from toka.orchestration import RunDefinition
+    from toka.orchestration import RunDefinition, SpecSet
     from toka.orchestration_service._service import Settings
     from toka.orchestration_service._shapes import StartRun
 
 
-def define(settings: Settings, wanted: StartRun) -> tuple[RunDefinition, tuple[str, ...]]:
+class Sources:
+    """Makes definitions of runs of what requests name."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._cache = SpecCache()
+
+    async def define(self, wanted: StartRun) -> tuple[RunDefinition, tuple[str, ...]]:
+        """Return the definition of the run that a request wants, with the warnings about it.
+
+        Raises:
+            InvalidRequest: The source is outside the workspace, or brings code.
+            SpecError: The specification is not usable.
+        """
+        # What was read needs no thread, whose work would only compete with this one's.
+        source = wanted.source
+        if isinstance(source, str) and self._cache.has(_inside(_workspace(self._settings), source)):
+            return define(self._settings, wanted, self._cache)
+        return await anyio.to_thread.run_sync(define, self._settings, wanted, self._cache)
+
+
+def define(
+    settings: Settings, wanted: StartRun, cache: SpecCache
+) -> tuple[RunDefinition, tuple[str, ...]]:
     """Load what a request names, and return the run's definition with the warnings about it.
 
     Raises:
@@ -35,7 +59,8 @@ def define(settings: Settings, wanted: StartRun) -> tuple[RunDefinition, tuple[s
         SpecError: The specification is not usable.
     """
     if isinstance(wanted.source, str):
-        return _define(settings, _inside(_workspace(settings), wanted.source), wanted.inputs)
+        path = _inside(_workspace(settings), wanted.source)
+        return _define(settings, path, wanted.inputs, cache.load)
     with _kept(settings.data_dir, wanted.source) as path:
         definition, warnings = _define(settings, path, wanted.inputs)
         if any(spec.entry_of(task) for spec in definition.agents for task in spec.tasks):
@@ -47,10 +72,13 @@ def define(settings: Settings, wanted: StartRun) -> tuple[RunDefinition, tuple[s
 
 
 def _define(
-    settings: Settings, path: Path, inputs: Mapping[str, str]
+    settings: Settings,
+    path: Path,
+    inputs: Mapping[str, str],
+    load: Callable[[Path], SpecSet] = load_specs,
 ) -> tuple[RunDefinition, tuple[str, ...]]:
     definition, warnings = define_run(
-        [path], inputs, data_dir=settings.data_dir, workspace=_workspace(settings)
+        [path], inputs, data_dir=settings.data_dir, workspace=_workspace(settings), load=load
     )
     return definition, tuple(str(warning) for warning in warnings)
 
