@@ -55,3 +55,24 @@ def test_a_call_that_fails_is_told(toka, tmp_path):
 
 def test_a_bad_permission_is_a_usage_error(toka):
     assert toka("tools", "call", "read_file", "--allow", "nonsense").status == 2
+
+
+def test_says_which_levels_of_the_sandbox_hold(toka):
+    report = toka("tools", "sandbox", "--json").json
+    assert list(report) == ["none", "limits", "landlock", "namespaces"]
+    assert report["limits"]["proven"]
+    text = toka("tools", "sandbox").out
+    assert "limits" in text
+    assert "ways tried" in text
+
+
+def test_a_command_is_run_in_the_sandbox_that_is_asked_for(toka):
+    arguments = json.dumps({"argv": ["cat", "/etc/passwd"]})
+    call = ("tools", "call", "run_command", "--args", arguments, "--allow", "proc:run:cat")
+    assert "root:" in toka(*call).json["stdout"]
+    confined = toka(*call, "--sandbox", "landlock")
+    if confined.status == 0:
+        assert (confined.json["stdout"], confined.json["sandbox"]) == ("", "landlock")
+    else:  # a machine that does not prove the level
+        assert "tools.sandbox_unavailable" in confined.err
+    assert toka(*call, "--sandbox", "moon").status == 2

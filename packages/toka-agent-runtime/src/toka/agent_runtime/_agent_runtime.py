@@ -28,7 +28,7 @@ from toka.auth import AuthenticationError
 from toka.capability.core import PermissionSet
 from toka.kernel import TaskStarted
 from toka.runtime import Rejected, RuntimeHostError
-from toka.tools import ToolContext, ToolRegistry, Workspace
+from toka.tools import SandboxPolicy, ToolContext, ToolRegistry, Workspace
 from toka.types import (
     NANOSECONDS,
     CompleteTask,
@@ -79,6 +79,8 @@ class AgentRuntime:
     model: Callable[[], Model] | None = None
     """Is called when a task first asks a model."""
     workspace: Workspace = attrs.field(factory=lambda: Workspace("."))
+    sandbox: SandboxPolicy = attrs.field(factory=SandboxPolicy)
+    """What the commands of all agents are kept in."""
     approvals: ApprovalPolicy = DEFAULT_POLICY
     holder: str = ""
     """Names this runner in leases; the host's name if empty."""
@@ -173,6 +175,7 @@ class AgentRuntime:
             options.workspace or self.workspace,
             granted,
             limits=options.limits.for_tools(),
+            sandbox=self.sandbox,
             clock=session.clock,
         )
         return Run(

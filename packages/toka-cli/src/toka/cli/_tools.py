@@ -1,4 +1,4 @@
-"""`toka tools`: what agents can do, and one call of it by hand."""
+"""`toka tools`: what agents can do, one call of it by hand, and what commands are kept in."""
 
 from __future__ import annotations
 
@@ -20,12 +20,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from toka.tools import Tool, ToolContext, ToolResult
+    from toka.tools.sandbox import SandboxReport
     from toka.types import JsonObject
+
+# The names of SandboxLevel; that class is not loaded for --help.
+_LEVELS = click.Choice(["none", "limits", "landlock", "namespaces"])
 
 
 @click.group("tools")
 def command() -> None:
-    """List tools, and call one."""
+    """List tools, call one, and say how far commands can be confined here."""
 
 
 @command.command("list", epilog="\b\nExamples:\n  toka tools list\n  toka tools list --json")
@@ -77,28 +81,60 @@ Nothing is allowed but what --allow says, and nothing of this is recorded in a l
 @click.argument("name")
 @click.option("--args", "arguments", default="{}", help="A JSON object; - reads it from input.")
 @click.option("--allow", "permissions", multiple=True, help="A permission; repeatable.")
-def call(*, name: str, arguments: str, permissions: tuple[str, ...]) -> int:
+@click.option("--sandbox", type=_LEVELS, default="limits", show_default=True, help="For commands.")
+def call(*, name: str, arguments: str, permissions: tuple[str, ...], sandbox: str) -> int:
     """Call the tool NAME under a token with the given permissions, and print its result."""
     if arguments == "-":
         arguments = sys.stdin.read()
-    result = anyio.run(_call, name, arguments, permissions)
+    result = anyio.run(_call, name, arguments, permissions, sandbox)
     click.echo(json.dumps(result.value, indent=2, ensure_ascii=False))
     if result.truncated:
         click.echo("The result is incomplete: a limit was reached.", err=True)
     return Exit.MET
 
 
-async def _call(name: str, arguments: str, permissions: tuple[str, ...]) -> ToolResult:
+async def _call(
+    name: str, arguments: str, permissions: tuple[str, ...], sandbox: str
+) -> ToolResult:
     from toka.tools import ToolRegistry  # noqa: PLC0415 - not for --help
 
-    return await ToolRegistry.builtin().call(name, arguments, _context(permissions))
+    return await ToolRegistry.builtin().call(name, arguments, _context(permissions, sandbox))
 
 
-def _context(permissions: tuple[str, ...]) -> ToolContext:
+def _context(permissions: tuple[str, ...], sandbox: str) -> ToolContext:
     """Return the conditions of a call that is allowed what a token says, made and checked here."""
-    from toka.tools import ToolContext, Workspace  # noqa: PLC0415 - not for --help
+    from toka.tools import (  # noqa: PLC0415 - not for --help
+        SandboxLevel,
+        SandboxPolicy,
+        ToolContext,
+        Workspace,
+    )
     from toka.types import SystemClock  # noqa: PLC0415
 
     clock = SystemClock()
     claims = claims_for(permissions, clock)
-    return attrs.evolve(ToolContext(Workspace(Path.cwd()), claims.granted), clock=clock)
+    policy = SandboxPolicy(SandboxLevel(sandbox))
+    context = ToolContext(Workspace(Path.cwd()), claims.granted, sandbox=policy)
+    return attrs.evolve(context, clock=clock)
+
+
+@command.command("sandbox", epilog="\b\nExample:\n  toka tools sandbox --json")
+@json_option
+def sandbox_report(*, as_json: bool) -> int:
+    """Let a command try to get out of each level of the sandbox, and say which levels hold here."""
+    reports = anyio.run(_prove_all)
+    if as_json:
+        facts = {one.level.value: {"proven": one.proven, **one.facts} for one in reports}
+        click.echo(json.dumps(facts))
+        return Exit.MET
+    for one in reports:
+        held = click.style("holds", fg="green") if one.proven else click.style("fails", fg="red")
+        click.echo(f"{one.level:<10}  {held}  {one.weaknesses or f'{len(one.facts)} ways tried'}")
+    return Exit.MET
+
+
+async def _prove_all() -> list[SandboxReport]:
+    from toka.tools import SandboxLevel  # noqa: PLC0415 - not for --help
+    from toka.tools.sandbox import prove  # noqa: PLC0415
+
+    return [await prove(level) for level in SandboxLevel]
