@@ -7,10 +7,13 @@ import sys
 import pytest
 
 import toka.llm_gateway
+import toka.llm_gateway.server
 import toka.llm_gateway.testing
 
+MODULES = [toka.llm_gateway, toka.llm_gateway.server, toka.llm_gateway.testing]
 
-@pytest.mark.parametrize("module", [toka.llm_gateway, toka.llm_gateway.testing])
+
+@pytest.mark.parametrize("module", MODULES)
 def test_all_lists_the_public_names(module):
     public = {
         name
@@ -20,7 +23,7 @@ def test_all_lists_the_public_names(module):
     assert set(module.__all__) == public
 
 
-@pytest.mark.parametrize("module", [toka.llm_gateway, toka.llm_gateway.testing])
+@pytest.mark.parametrize("module", MODULES)
 def test_every_public_class_and_function_is_documented(module):
     for name in module.__all__:
         value = getattr(module, name)

@@ -5,18 +5,25 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 README = Path(__file__).parents[1] / "README.md"
+SAYS = ["The sum is 3.\n", "Hello.\n"]
+EXAMPLES = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
 
 
-def test_the_readme_example_runs():
-    match = re.search(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
-    assert match is not None
+def test_every_example_is_run():
+    assert len(EXAMPLES) == len(SAYS)
+
+
+@pytest.mark.parametrize(("example", "says"), zip(EXAMPLES, SAYS, strict=False), ids=SAYS)
+def test_the_readme_examples_run(example, says):
     done = subprocess.run(  # noqa: S603 - our own example
-        [sys.executable, "-W", "error", "-c", match[1]],
+        [sys.executable, "-W", "error", "-c", example],
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=120,
     )
     assert done.stderr == ""
-    assert done.stdout == "The sum is 3.\n"
+    assert done.stdout == says

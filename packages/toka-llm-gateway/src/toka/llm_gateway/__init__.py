@@ -1,22 +1,28 @@
 """One face to language models: Anthropic, OpenAI and Gemini over aiohttp."""
 
+from toka.llm_gateway._embedding import EmbeddingModel, Embeddings
 from toka.llm_gateway._environment import model_from_environment
 from toka.llm_gateway._errors import (
     AuthenticationFailed,
+    BudgetExhausted,
     CallFailed,
     ConfigurationInvalid,
     ConnectionFailed,
     ContentFiltered,
     ContextTooLong,
+    GuardRefused,
     InvalidRequest,
     LlmFailure,
     ModelNotFound,
     ModelTimeout,
+    NotAllowed,
+    NotAuthenticated,
     NotTranslatable,
     Overloaded,
     ProviderError,
     QuotaExhausted,
     RateLimited,
+    RequestRefused,
     ResponseInvalid,
     ResponseTooLarge,
     RoutesUnavailable,
@@ -80,6 +86,7 @@ from toka.llm_gateway.http._options import MAX_RESPONSE_BYTES, HttpOptions
 from toka.llm_gateway.http._retry import RetryPolicy
 from toka.llm_gateway.http._secret import ApiKey
 from toka.llm_gateway.http._transport import Timeouts
+from toka.llm_gateway.providers._embeddings import OpenAIEmbeddingModel
 from toka.llm_gateway.providers._models import (
     ANTHROPIC_URL,
     GEMINI_URL,
@@ -102,6 +109,7 @@ __all__ = [
     "ApiKey",
     "ArgumentsDelta",
     "AuthenticationFailed",
+    "BudgetExhausted",
     "CacheTtl",
     "CallFailed",
     "Citation",
@@ -112,11 +120,14 @@ __all__ = [
     "Cost",
     "Document",
     "Effort",
+    "EmbeddingModel",
+    "Embeddings",
     "Estimate",
     "FallbackModel",
     "FallbackPolicy",
     "Format",
     "GeminiModel",
+    "GuardRefused",
     "HttpModel",
     "HttpOptions",
     "Image",
@@ -132,8 +143,11 @@ __all__ = [
     "ModelTimeout",
     "Native",
     "NativeFields",
+    "NotAllowed",
+    "NotAuthenticated",
     "NotTranslatable",
     "OpenAIChatModel",
+    "OpenAIEmbeddingModel",
     "OpenAIResponsesModel",
     "OutputSchema",
     "Overloaded",
@@ -146,6 +160,7 @@ __all__ = [
     "RateLimited",
     "Reasoning",
     "ReasoningDelta",
+    "RequestRefused",
     "ResponseInvalid",
     "ResponseTooLarge",
     "RetryPolicy",

@@ -3,6 +3,11 @@
     TokaError
     └── LlmFailure
         ├── ConfigurationInvalid        llm.configuration_invalid    a setting is missing or wrong
+        ├── RequestRefused              llm.request_refused          the gateway itself says no
+        │   ├── NotAuthenticated        llm.not_authenticated        who is asking?
+        │   ├── NotAllowed              llm.not_allowed              not with this token
+        │   ├── BudgetExhausted         llm.budget_exhausted         nothing is left to spend
+        │   └── GuardRefused            llm.guard_refused            a guard's verdict
         └── CallFailed                  llm.call_failed              a call gave no answer
             ├── InvalidRequest          llm.invalid_request          never to be repeated unchanged
             │   ├── ContextTooLong      llm.context_too_long         shorten the conversation
@@ -50,6 +55,36 @@ class ConfigurationInvalid(LlmFailure):
     """A setting is missing, malformed or unsafe."""
 
     default_code = "llm.configuration_invalid"
+
+
+class RequestRefused(LlmFailure):
+    """The gateway's own refusal: no provider was asked, and asking again changes nothing."""
+
+    default_code = "llm.request_refused"
+
+
+class NotAuthenticated(RequestRefused):
+    """The credential is missing, or not accepted."""
+
+    default_code = "llm.not_authenticated"
+
+
+class NotAllowed(RequestRefused):
+    """The credential is good, and does not cover this."""
+
+    default_code = "llm.not_allowed"
+
+
+class BudgetExhausted(RequestRefused):
+    """What the call may take at most is more than what is left."""
+
+    default_code = "llm.budget_exhausted"
+
+
+class GuardRefused(RequestRefused):
+    """A guard refuses the text; `details["reason"]` says why."""
+
+    default_code = "llm.guard_refused"
 
 
 class CallFailed(LlmFailure):

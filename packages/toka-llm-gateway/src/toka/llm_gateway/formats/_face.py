@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 import attrs
 import msgspec
 
-from toka.llm_gateway._errors import InvalidRequest
+from toka.llm_gateway._errors import InvalidRequest, ToolArgumentsInvalid
 from toka.llm_gateway._messages import Reasoning
+from toka.llm_gateway.formats._dialect import parse_arguments
 from toka.llm_gateway.formats._json import as_object, text
 
 if TYPE_CHECKING:
@@ -115,6 +116,20 @@ def needed(body: JsonObject, name: str) -> str:
     if not value:
         raise InvalidRequest(f"{name}: a text is required.")
     return value
+
+
+def given_arguments(written: str, tool: str) -> JsonObject:
+    """Return the arguments of a tool use that a caller sends back.
+
+    Raises:
+        InvalidRequest: They are not a JSON object.
+
+    """
+    try:
+        return parse_arguments(written, tool)
+    except ToolArgumentsInvalid:
+        failure = InvalidRequest(f"The arguments of the call of {tool[:64]!r} are no JSON object.")
+    raise failure
 
 
 def seal(part: Reasoning) -> str:

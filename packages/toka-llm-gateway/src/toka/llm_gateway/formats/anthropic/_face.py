@@ -83,7 +83,8 @@ class AnthropicRenderer:
         return b"".join([_event(said) for said in self._say(event)])
 
     def failed(self, kind: str, code: str, message: str) -> bytes:
-        return _event(_complaint(kind, code, message))
+        del kind
+        return _event(_complaint("api_error", code, message))
 
     def _say(self, event: StreamEvent) -> Iterator[JsonObject]:
         if not self._started:

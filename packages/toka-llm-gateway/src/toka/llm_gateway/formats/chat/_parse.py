@@ -26,8 +26,7 @@ from toka.llm_gateway._request import (
     ToolChoice,
     ToolSchema,
 )
-from toka.llm_gateway.formats._dialect import parse_arguments
-from toka.llm_gateway.formats._face import Asked, needed, read_object, sealed
+from toka.llm_gateway.formats._face import Asked, given_arguments, needed, read_object, sealed
 from toka.llm_gateway.formats._json import (
     as_object,
     as_objects,
@@ -230,7 +229,7 @@ def _assistant(said: JsonObject) -> Iterator[Part]:
     for call in as_objects(said.get("tool_calls")):
         function = as_object(call.get("function"))
         name = needed(function, "name")
-        yield ToolUse(needed(call, "id"), name, parse_arguments(text(function, "arguments"), name))
+        yield ToolUse(needed(call, "id"), name, given_arguments(text(function, "arguments"), name))
 
 
 def _tool_output(said: JsonObject) -> ToolOutput:

@@ -85,8 +85,9 @@ class ResponsesRenderer:
         return b"".join([self._event(said) for said in [*opening, *self._say(event)]])
 
     def failed(self, kind: str, code: str, message: str) -> bytes:
-        del kind
-        return self._event({"type": "error", "code": code, "message": message, "param": None})
+        # The documented form, and beside it the one that SDKs look for.
+        error: JsonObject = {"type": kind, "code": code, "message": message, "param": None}
+        return self._event({**error, "type": "error", "error": error})
 
     def _event(self, event: JsonObject) -> bytes:
         self._number += 1

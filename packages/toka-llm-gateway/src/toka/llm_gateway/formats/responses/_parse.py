@@ -26,8 +26,7 @@ from toka.llm_gateway._request import (
     ToolChoice,
     ToolSchema,
 )
-from toka.llm_gateway.formats._dialect import parse_arguments
-from toka.llm_gateway.formats._face import Asked, needed, read_object, sealed
+from toka.llm_gateway.formats._face import Asked, given_arguments, needed, read_object, sealed
 from toka.llm_gateway.formats._json import (
     as_object,
     as_objects,
@@ -194,7 +193,7 @@ def _spoken(item: JsonObject) -> Iterator[tuple[Role, Part]]:
             yield "user", Native("responses", item)
         case "function_call":
             name = needed(item, "name")
-            arguments = parse_arguments(text(item, "arguments"), name)
+            arguments = given_arguments(text(item, "arguments"), name)
             yield "assistant", ToolUse(needed(item, "call_id"), name, arguments)
         case "function_call_output":
             yield "user", ToolOutput(needed(item, "call_id"), _shown(item.get("output")))
