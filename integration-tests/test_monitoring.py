@@ -18,6 +18,7 @@ _TOKA = (sys.executable, "-m", "toka.cli")
 _CONFIG = Path(__file__).resolve().parent.parent / "config"
 _RULES = yaml.safe_load((_CONFIG / "prometheus" / "toka-rules.yaml").read_text())
 _DASHBOARD = json.loads((_CONFIG / "grafana" / "toka.json").read_text())
+_DURATION = re.compile(r"\d+[smhdw]")
 _NOT_METRICS = {
     *("sum", "max", "rate", "increase", "deriv", "histogram_quantile", "predict_linear"),
     *("by", "on", "and", "label_values"),
@@ -141,6 +142,43 @@ def test_panels_do_not_overlap_and_say_what_they_show() -> None:
     assert all(panel["title"] and panel["description"] for panel in _panels())
     identities = [panel["id"] for panel in _DASHBOARD["panels"]]
     assert len(identities) == len(set(identities))
+
+
+def test_the_rules_have_the_form_that_prometheus_documents() -> None:
+    assert set(_RULES) == {"groups"}
+    names = [rule.get("alert") or rule["record"] for rule in _rules()]
+    assert len(names) == len(set(names))
+    for rule in _rules():
+        alert = {"alert", "expr", "labels", "annotations", "for", "keep_firing_for"}
+        assert set(rule) <= (alert if "alert" in rule else {"record", "expr"})
+        assert all(_DURATION.fullmatch(rule.get(key, "1m")) for key in ("for", "keep_firing_for"))
+        expression = re.sub(r'"[^"]*"', "", rule["expr"])
+        for opening, closing in ("()", "[]", "{}"):
+            assert expression.count(opening) == expression.count(closing)
+        assert all(_DURATION.fullmatch(each) for each in re.findall(r"\[([^\]]*)\]", expression))
+
+
+def test_an_alert_without_a_wait_has_two_windows_that_must_agree() -> None:
+    for rule in _rules():
+        if "alert" in rule and "for" not in rule:
+            assert len(re.findall(r"ratio_rate\w+ >", rule["expr"])) == 2
+
+
+def test_what_a_summary_names_is_a_label_of_its_alert(labels: set[str]) -> None:
+    for rule in _rules():
+        named = set(re.findall(r"\$labels\.(\w+)", str(rule.get("annotations", ""))))
+        assert named <= labels | {"job", "instance"}
+        grouped = re.search(r"\bby \(([^)]*)\)", rule["expr"])
+        if "alert" in rule and grouped:
+            assert named <= {each.strip() for each in grouped[1].split(",")}
+
+
+def test_the_dashboard_shows_nothing_but_what_it_asks_for() -> None:
+    """The first Toka drew its dashboard at random: here there is no figure in the file."""
+    for panel in _panels():
+        assert all(target["expr"] for target in panel["targets"])
+        assert not {"data", "snapshotData", "rawData"} & set(panel)
+    assert "random" not in json.dumps(_DASHBOARD).lower()
 
 
 def test_every_alert_says_how_much_it_matters_and_why() -> None:

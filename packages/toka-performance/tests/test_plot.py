@@ -51,6 +51,33 @@ def test_all_points_lie_on_the_canvas(points):
     assert all(0 <= float(x) <= width and 0 <= float(y) <= height for x, y in placed)
 
 
+@given(st.floats(-1e12, 1e12), st.floats(1e-6, 1e12))
+def test_an_axis_has_a_few_numbers_that_are_easy_to_read(low, span):
+    root = parsed(plot_lines("t", "s", [Line("ours", [(0, low), (1, low + span)])]))
+
+    lines = [each for each in root.findall(f"{SPACE}path") if each.get("opacity")]
+    assert 1 <= len(lines) <= 7
+
+
+def test_numbers_of_an_axis_are_round():
+    svg = plot_lines("t", "s", [Line("ours", [(1, 1000), (64, 13_016)])])
+
+    assert all(f">{number}<" in svg for number in ("5,000", "7,500", "12,500"))
+
+
+@pytest.mark.parametrize("points", [[(0, 0.0), (1, 5e-324)], [(0, 1e15), (1, 1e15 + 0.125)]])
+def test_hardly_different_points_can_be_drawn(points):
+    assert (
+        len(parsed(plot_lines("t", "s", [Line("ours", points)])).findall(f"{SPACE}polyline")) == 1
+    )
+
+
+def test_a_name_too_long_for_its_place_is_shortened():
+    svg = plot_bars("t", "s", {"a peer with a very long name and more": [1]})
+
+    assert ">a peer with a very …and more<" in svg
+
+
 def test_twice_the_figure_is_twice_the_bar():
     root = parsed(plot_bars("t", "s", {"one": [5], "two": [10]}))
 

@@ -25,6 +25,10 @@ _COLOURS: Final = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa33
 _WIDTH, _LEFT, _RIGHT = 720, 200, 90
 _BAR, _GAP, _TOP = 18, 8, 44
 _PLOT_HEIGHT, _PLOT_LEFT = 260, 80
+_NAME: Final = 28
+"""Characters of a name that have room."""
+_LEAST: Final = 1e-300
+"""Below this the arithmetic of round numbers ends."""
 
 
 @attrs.frozen
@@ -51,7 +55,7 @@ def plot_bars(title: str, unit: str, figures: Mapping[str, Sequence[float]]) -> 
         width = max(0.0, median(values)) * scale
         middle = top + _BAR / 2
         drawn += [
-            _text(_LEFT - 8, middle, name, anchor="end"),
+            _text(_LEFT - 8, middle, _short(name), anchor="end"),
             (
                 f'<rect x="{_LEFT}" y="{top}" width="{width:.1f}" height="{_BAR}" '
                 f'fill="{_colour(number)}"/>'
@@ -85,8 +89,7 @@ def plot_lines(title: str, unit: str, lines: Sequence[Line]) -> str:
         )
 
     drawn: list[str] = []
-    for step in range(5):
-        height = low + (high - low) * step / 4
+    for height in _round_numbers(low, high):
         _, y = place(left, height)
         drawn.append(f'<path d="M{_PLOT_LEFT} {y:.1f}h{span}" stroke="currentColor" opacity=".2"/>')
         drawn.append(_text(_PLOT_LEFT - 8, y, figure_text(height), anchor="end"))
@@ -121,6 +124,22 @@ def _ends(numbers: Iterable[float]) -> tuple[float, float]:
     return (low, high) if high > low else (low - max(1.0, abs(low)), high + max(1.0, abs(high)))
 
 
+def _round_numbers(low: float, high: float) -> Iterable[float]:
+    """Return up to seven numbers from one end to the other that are easy to read."""
+    rough = (high - low) / 4
+    if rough < _LEAST:
+        return [low, high]
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * each for each in (1, 2, 2.5, 5, 10) if power * each >= rough * 0.8)
+    first, last = math.ceil(low / step), math.floor(high / step)
+    return [number * step for number in range(first, last + 1)]
+
+
+def _short(name: str) -> str:
+    """Return a name that fits beside its bar; the end tells more often than the middle."""
+    return name if len(name) <= _NAME else f"{name[: _NAME - 9]}…{name[-8:]}"
+
+
 def _colour(number: int) -> str:
     return _COLOURS[number % len(_COLOURS)]
 
@@ -143,6 +162,6 @@ def _document(title: str, height: float, drawn: Sequence[str]) -> str:
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {math.ceil(height)}" '
         f'role="img" aria-label="{escape(_printable(title))}" '
-        'font-family="system-ui, sans-serif" font-size="12" color="#777">'
+        'font-family="system-ui, sans-serif" font-size="12" color="#767676">'
     )
     return "\n".join([head, _text(8, 20, title), *drawn, "</svg>\n"])
