@@ -7,7 +7,7 @@ import traceback
 
 import pytest
 
-from toka.capability.core import TokenRefusedError, encode_base64url
+from toka.capability.core import Denial, TokenRefusedError, encode_base64url
 from toka.capability.jwt_hs256 import Hs256Key, JwtHs256Validator
 
 NOW = 1_795_000_000
@@ -364,3 +364,17 @@ def test_attack_4_1_20_a_thousand_mutations_are_refused_by_the_one_exception(val
         if mutated != token:
             with pytest.raises(TokenRefusedError):
                 validator.validate(mutated)
+
+
+def test_attack_4_2_18_an_extension_counts_only_where_it_is_known(refused, forge, wire, key, clock):
+    def rule(data, claims, now):
+        assert (claims.subject, now) == ("alice", NOW)
+        return None if data == 7 else Denial(code="acme.no")
+
+    knowing = JwtHs256Validator([key], clock, extensions={"acme.ticket": rule})
+    good, bad = (forge(payload={**wire, "ext": {"acme.ticket": data}}) for data in (7, 8))
+    assert knowing.validate(good).subject == "alice"
+    with pytest.raises(TokenRefusedError) as caught:
+        knowing.validate(bad)
+    assert caught.value.code == "acme.no"
+    refused(good, "unknown_caveat")

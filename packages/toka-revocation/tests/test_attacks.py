@@ -57,6 +57,17 @@ async def test_attack_4_5_01_an_earlier_time_does_not_bring_a_token_back(log, cl
     assert (await Revocations.open(log, clock)).denial(claims) is not None
 
 
+async def test_attack_4_5_01_an_earlier_expiry_shortens_no_memory(log, clock, claims):
+    node = await Revocations.open(log, clock)
+    await node.revoke(Revocation.of_token("t1", expires_at=clock.wall + 30 * DAY))
+    await node.revoke(Revocation.of_token("t1", expires_at=0))
+    clock.advance(3 * DAY)
+    await node.forget()
+    long_lived = attrs.evolve(claims, expires_at=clock.wall + 27 * DAY)
+    assert node.denial(long_lived) is not None
+    assert (await Revocations.open(log, clock)).denial(long_lived) is not None
+
+
 async def test_attack_4_5_02_revoking_what_nobody_knows_tells_nothing(log, clock):
     node = await Revocations.open(log, clock)
     first = await node.revoke(Revocation.of_token("known"))
