@@ -14,6 +14,7 @@ any two steps leaves the store before or after the write and nothing else:
 from __future__ import annotations
 
 import os
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -26,6 +27,7 @@ from raft_storage._errors import (
     DamagedError,
     NoSpaceError,
     RaftStorageError,
+    RefusedWriteError,
     WriteFailedError,
 )
 from raft_storage._guard import check_compaction, check_new_snapshot, check_save
@@ -65,6 +67,7 @@ class FileStorage:
     _conf_state: ConfState
     _process: int
     _failure: RaftStorageError | None
+    _turn: threading.Lock
 
     def __init__(self, opened: Opened) -> None:
         self.recovery = opened.recovery
@@ -75,6 +78,7 @@ class FileStorage:
         self._conf_state = opened.conf_state
         self._process = os.getpid()
         self._failure = None
+        self._turn = threading.Lock()
 
     @classmethod
     def create(
@@ -220,13 +224,13 @@ class FileStorage:
         """Do the writes of one `Ready`, all of them or none.
 
         Raises:
-            RefusedWriteError: It contradicts what is stored, or itself.
+            RefusedWriteError: It contradicts what is stored, or itself; or another thread writes.
             NoSpaceError: There is no room; try again when there is.
             WriteFailedError: The disk failed, now or before: this process is done with the store.
             ClosedError: The store is closed.
 
         """
-        with self._disk():
+        with self._writing():
             check_save(self, snapshot, entries, hard_state)
             new = hard_state or self._hard_state
             old = self._log.state.hard_state
@@ -254,7 +258,7 @@ class FileStorage:
             ClosedError: The store is closed.
 
         """
-        with self._disk():
+        with self._writing():
             check_new_snapshot(self, index)
             snapshot = Snapshot(index, self._log.term(index), conf_state, data)
             mark, old = self._write_snapshot(snapshot), self._log.state.mark
@@ -277,7 +281,7 @@ class FileStorage:
             ClosedError: The store is closed.
 
         """
-        with self._disk():
+        with self._writing():
             check_compaction(self, index)
             self._log.write(Batch(base=(index, self._log.term(index))))
             self._log.remove_dead_segments()
@@ -296,6 +300,17 @@ class FileStorage:
             self._folder.remove(snapshot_name(old.index, old.term))
 
     # Its life
+
+    @contextmanager
+    def _writing(self) -> Generator[None]:
+        """Let one thread write at a time: two at once would leave a hole that looks like damage."""
+        if not self._turn.acquire(blocking=False):
+            raise RefusedWriteError("another thread is writing: one at a time")
+        try:
+            with self._disk():
+                yield
+        finally:
+            self._turn.release()
 
     @contextmanager
     def _disk(self) -> Generator[None]:
@@ -318,6 +333,7 @@ class FileStorage:
 
         Raises:
             NoSpaceError: There is no room for the commit index; it is closed all the same.
+            RefusedWriteError: Another thread was writing; it is closed all the same.
             WriteFailedError: The disk failed; it is closed all the same.
 
         """
@@ -336,7 +352,7 @@ class FileStorage:
                 self._lock.release()
 
     def _settle(self) -> None:
-        with self._disk():
+        with self._writing():
             if self._hard_state != self._log.state.hard_state:
                 self._log.write(Batch(hard_state=self._hard_state))
             self._log.ledger.sync()
