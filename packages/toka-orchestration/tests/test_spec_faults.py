@@ -213,22 +213,22 @@ def test_a_bomb_of_aliases_ends_early():
     lines = ['a: &a ["lol","lol","lol","lol","lol","lol","lol","lol","lol"]']
     for last, name in zip("abcdefgh", "bcdefghi", strict=True):
         lines.append(f"{name}: &{name} [{','.join([f'*{last}'] * 9)}]")
-    started = time.perf_counter()
+    started = time.process_time()
     assert "aliases" in str(refused("\n".join(lines), SpecSyntaxError))
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 @pytest.mark.parametrize("opening", ["[", "{a: ", "- ", '[{"a":'])
 def test_deep_nesting_ends_early(opening):
-    started = time.perf_counter()
+    started = time.process_time()
     refused("a:\n  " + opening * 100_000, SpecSyntaxError)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_a_long_dotted_key_ends_early():
-    started = time.perf_counter()
+    started = time.process_time()
     refused(".".join(["a"] * 250_000) + " = 1", SpecSyntaxError, "a.toml")
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ def test_a_long_dotted_key_ends_early():
     ],
 )
 def test_texts_made_to_be_slow_are_not(text, name):
-    started = time.perf_counter()
+    started = time.process_time()
     with contextlib.suppress(SpecError):
         parse_specs(text.encode(), name)
-    assert time.perf_counter() - started < 3
+    assert time.process_time() - started < 3

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from toka.orchestration_service._budgets import render_budget
 from toka.orchestration_service._errors import MalformedRequest, NotFound
 from toka.orchestration_service._render import MAX_LISTED, children_of, render_agent, render_task
 from toka.orchestration_service._shapes import AgentPage
 from toka.orchestration_service._shapes_agents import AgentDetail
-from toka.types import AgentId, EntityId, root_of
+from toka.types import AgentId, root_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncGenerator
 
-    from toka.orchestration import AgentView, Runs
+    from toka.orchestration import AgentView, RunView
     from toka.orchestration_service._call import Call
+
+_RUNS: Final = 16
+"""Runs whose agents are listed at once."""
 
 
 async def list_agents(call: Call) -> AgentPage:
@@ -25,24 +28,42 @@ async def list_agents(call: Call) -> AgentPage:
     Raises:
         MalformedRequest: `after` names no agent.
     """
-    runs = await call.service.projection.current()
     after, limit = AgentId(call.text("after")), call.page_size()
-    wanted = _behind(runs, after)
-    page = tuple(render_agent(agent) for agent in islice(wanted, limit))
-    return AgentPage(page, page[-1].agent if next(wanted, None) else None)
+    found: list[AgentView] = []
+    async for agent in _behind(call, after):
+        found.append(agent)
+        if len(found) > limit:
+            break
+    page = tuple(render_agent(agent) for agent in found[:limit])
+    return AgentPage(page, page[-1].agent if len(found) > limit else None)
 
 
-def _behind(runs: Runs, after: AgentId) -> Iterator[AgentView]:
+async def _behind(call: Call, after: AgentId) -> AsyncGenerator[AgentView, None]:
     """Yield the agents that come after one, in the order of runs and of spawning."""
-    first = runs.by_id.get(root_of(after))
+    first = await call.service.projection.find(root_of(after)) if after else None
     agents = children_of(first) if first else []
     names = [agent.agent for agent in agents]
     if after and after not in names:
         raise MalformedRequest(f"after={after[:80]!r} names no agent.")
-    yield from agents[names.index(after) + 1 :] if after else ()
-    for identifier, run in runs.by_id.items():
-        if identifier > root_of(after):
-            yield from children_of(run)
+    for agent in agents[names.index(after) + 1 :] if after else ():
+        yield agent
+    reached: str = root_of(after)
+    while page := await _runs_behind(call, reached):
+        for run in page:
+            for agent in children_of(run):
+                yield agent
+        reached = page[-1].run
+
+
+async def _runs_behind(call: Call, reached: str) -> list[RunView]:
+    """Return the next runs in the order of time, wherever they are kept."""
+    projection = call.service.projection
+    runs = (await projection.current()).by_id
+    here = islice((run for run in runs if run > reached), _RUNS)
+    away = await projection.archived(reached, _RUNS, (), "", newest_first=False)
+    names = sorted({*here, *(run.run for run in away)})[:_RUNS]
+    found = [await projection.find(name) for name in names]
+    return [view for view in found if view is not None]
 
 
 async def list_names(call: Call) -> tuple[str, ...]:
@@ -83,9 +104,8 @@ async def find_agent(call: Call) -> AgentView:
     Raises:
         NotFound: There is none.
     """
-    runs = await call.service.projection.current()
     agent = AgentId(call.parameters["agent"])
-    run = runs.by_id.get(EntityId(root_of(agent)))
+    run = await call.service.projection.find(root_of(agent))
     view = run.agents.get(agent) if run else None
     if view is None:
         raise NotFound(f"There is no agent {agent}.", hint="GET /v1/agents lists the agents.")

@@ -29,7 +29,7 @@ async def health(call: Call) -> Health:
 async def status(call: Call) -> Status:
     """Return how far the work has come."""
     runs = await call.service.projection.current()
-    service, agents = call.service, [children_of(run) for run in runs.by_id.values()]
+    service = call.service
     unfinished = [
         agent for run in runs.by_id.values() if not run.ended for agent in children_of(run)
     ]
@@ -41,7 +41,7 @@ async def status(call: Call) -> Status:
         progress=ended / len(unfinished) if unfinished else 1.0,
         completed=all(run.ended for run in runs.by_id.values()),
         error=f"Run {stopped.run} stopped: {stopped.reason}" if stopped else None,
-        spawned_agents=sum(len(family) for family in agents),
+        spawned_agents=service.projection.totals().agents.total(),
     )
 
 

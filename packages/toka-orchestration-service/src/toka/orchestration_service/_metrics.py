@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import os
 import resource
-from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
 from toka.orchestration_service._meter import BUCKETS
-from toka.orchestration_service._render import children_of
-from toka.types import NOTHING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
-    from toka.orchestration import Runs
     from toka.orchestration_service._call import Call
     from toka.orchestration_service._meter import Meter
+    from toka.orchestration_service._projection import Projection
     from toka.orchestration_service._service import Service
 
 _CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -65,7 +62,7 @@ async def metrics(call: Call) -> web.Response:
     text.family("toka_build_info", "gauge", "The version that runs.")
     text.sample("toka_build_info", 1, version=service.version)
     text.single("toka_uptime_seconds", "gauge", "Since the service was opened.", service.uptime)
-    _write_work(text, service.projection.runs)
+    _write_work(text, service.projection)
     await _write_log(text, service)
     _write_requests(text, service.meter)
     _write_process(text)
@@ -74,26 +71,18 @@ async def metrics(call: Call) -> web.Response:
     return web.Response(body=body, headers={"Content-Type": _CONTENT_TYPE})
 
 
-def _write_work(text: Exposition, runs: Runs) -> None:
-    views = list(runs.by_id.values())
-    agents = [agent for run in views for agent in children_of(run)]
-    tasks = [task for agent in agents for task in agent.tasks.values()]
-    text.counts("toka_runs", "state", "Runs by state.", _count(run.root.phase for run in views))
-    text.counts("toka_agents", "state", "Agents by state.", _count(each.phase for each in agents))
-    text.counts("toka_tasks", "state", "Tasks by state.", _count(task.phase for task in tasks))
-    waiting = sum(len(run.approvals) for run in views)
+def _write_work(text: Exposition, projection: Projection) -> None:
+    totals = projection.totals()
+    text.counts("toka_runs", "state", "Runs by state.", totals.runs)
+    text.counts("toka_agents", "state", "Agents by state.", totals.agents)
+    text.counts("toka_tasks", "state", "Tasks by state.", totals.tasks)
+    waiting = sum(len(run.approvals) for run in projection.runs.by_id.values())
     text.single("toka_approvals_waiting", "gauge", "Questions that wait for a person.", waiting)
-    steps = sum(task.steps for task in tasks)
-    text.single("toka_steps_total", "counter", "Steps that have an outcome.", steps)
-    spent = sum((task.spent for task in tasks), NOTHING)
-    money = spent.money / 1_000_000
+    text.single("toka_steps_total", "counter", "Steps that have an outcome.", totals.steps)
+    money = totals.spent.money / 1_000_000
     text.single("toka_spent_dollars_total", "counter", "Money spent, as recorded.", money)
-    text.single("toka_spent_tokens_total", "counter", "Model tokens used.", spent.tokens)
-    text.single("toka_spent_calls_total", "counter", "Calls that counted.", spent.calls)
-
-
-def _count(states: Iterable[str]) -> Mapping[str, int]:
-    return Counter(states)
+    text.single("toka_spent_tokens_total", "counter", "Model tokens used.", totals.spent.tokens)
+    text.single("toka_spent_calls_total", "counter", "Calls that counted.", totals.spent.calls)
 
 
 async def _write_log(text: Exposition, service: Service) -> None:

@@ -114,7 +114,7 @@ def render_agent(view: AgentView) -> Agent:
 
 def render_task(agent: str, view: TaskView) -> Task:
     """Return a task with its attempts."""
-    size = None if view.result is None else len(bytes(view.result))
+    size = len(bytes(view.result)) if view.phase == "completed" else None
     return Task(
         task=view.task,
         agent=agent,

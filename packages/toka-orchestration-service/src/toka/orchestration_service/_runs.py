@@ -14,11 +14,9 @@ from toka.orchestration_service._shapes import (
     StartedRun,
     StartRun,
 )
-from toka.types import AgentId, EntityId
+from toka.types import AgentId
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from toka.orchestration import RunView
     from toka.orchestration_service._call import Call
     from toka.orchestration_service._shapes import Run, RunDetail
@@ -30,33 +28,32 @@ async def list_runs(call: Call) -> RunPage:
     Raises:
         MalformedRequest: A parameter is no good.
     """
-    runs = await call.service.projection.current()
+    projection, active = call.service.projection, call.service.executions.active
     limit, after = call.page_size(), call.text("after")
     newest_first = call.choice("order", ("newest", "oldest")) == "newest"
-    takes = _filter(call)
-    # Identifiers grow with time and the projection has them in the log's order.
-    views = reversed(runs.by_id.values()) if newest_first else iter(runs.by_id.values())
-    behind = (
-        view
-        for view in views
-        if not after or (view.run < after if newest_first else view.run > after)
-    )
-    wanted = (view for view in behind if takes(view))
-    page = tuple(render(call, run) for run in islice(wanted, limit))
-    return RunPage(page, page[-1].run if next(wanted, None) else None)
-
-
-def _filter(call: Call) -> Callable[[RunView], bool]:
-    """Return what says whether a run is wanted."""
-    states = frozenset(call.texts("state", get_args(RunStateName)))
+    states = call.texts("state", get_args(RunStateName))
     text = call.text("text").casefold()
-    active = call.service.executions.active
+    runs = (await projection.current()).by_id
 
-    def takes(view: RunView) -> bool:
-        fits = not states or state_of(view, executing=AgentId(view.run) in active) in states
-        return fits and (not text or text in view.name.casefold() or text in view.run.casefold())
+    def is_wanted(view: RunView) -> bool:
+        if after and not (view.run < after if newest_first else view.run > after):
+            return False
+        if states and state_of(view, executing=view.run in active) not in states:
+            return False
+        return not text or text in view.name.casefold() or text in view.run.casefold()
 
-    return takes
+    # Identifiers grow with time and the projection has them in the log's order.
+    views = reversed(runs.values()) if newest_first else iter(runs.values())
+    wanted = islice((view for view in views if is_wanted(view)), limit + 1)
+    found = [render(call, view) for view in wanted]
+    is_full = len(found) > limit and found[-1].run > projection.newest_archived
+    if not (newest_first and is_full):
+        older = await projection.archived(after, limit + 1, states, text, newest_first=newest_first)
+        # One that is moved to disk while this waits is in both.
+        by_name = {run.run: run for run in (*older, *found)}
+        found = [by_name[name] for name in sorted(by_name, reverse=newest_first)]
+    page = tuple(found[:limit])
+    return RunPage(page, page[-1].run if len(found) > limit else None)
 
 
 async def get_run(call: Call) -> RunDetail:
@@ -85,7 +82,8 @@ async def start_run(call: Call) -> StartedRun:
     definition, warnings = await call.service.sources.define(wanted)
     orchestrator = call.service.orchestrator
     run = await orchestrator.begin(definition, call.token, idempotency_key=key, at_door=True)
-    view = (await call.service.projection.current()).by_id[EntityId(run)]
+    view = await call.service.projection.find(run)
+    assert view is not None  # noqa: S101 - it is committed
     if RunDefinition.decode(view.spec).key != definition.key:
         raise KeyReused(
             f"The Idempotency-Key was used before, to begin run {run} of something else.",
@@ -103,9 +101,8 @@ async def find_run(call: Call) -> RunView:
     Raises:
         NotFound: There is none.
     """
-    runs = await call.service.projection.current()
     name = call.parameters["run"]
-    view = runs.by_id.get(EntityId(name))
+    view = await call.service.projection.find(name)
     if view is None:
         raise NotFound(f"There is no run {name}.", hint="GET /v1/runs lists the runs.")
     return view

@@ -75,7 +75,7 @@ class Service:
         self.orchestrator = orchestrator
         self.authenticator = authenticator
         self.settings = settings
-        self.projection = Projection(orchestrator.runtime)
+        self.projection = Projection(orchestrator.runtime, settings.data_dir / "views.db")
         self.executions = Executions(orchestrator, settings.live)
         self.meter = Meter()
         self.answers = Answers()

@@ -89,7 +89,7 @@ class AgentLife:
             if task is None:
                 continue
             if task.phase == "completed":
-                self.results[name] = msgspec.json.decode(task.result or b"null")
+                self.results[name] = msgspec.json.decode(task.result)
             elif task.phase in ("failed", "cancelled"):
                 self._failures[name] = Failure(TASKS_FAILED, task.reason)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import attrs
+import msgspec  # noqa: TC002 - views are encoded and decoded by their annotations
 
 from toka.kernel import (
     AgentCompleted,
@@ -33,14 +34,21 @@ from toka.kernel import (
     TaskScheduled,
     TaskStarted,
 )
-from toka.types import NOTHING, AgentId, Amounts, EntityId, TaskId, root_of, task_id
+from toka.types import (
+    NOTHING,
+    NULL,
+    AgentId,
+    Amounts,
+    EntityId,
+    EventId,
+    TaskId,
+    root_of,
+    task_id,
+)
 
 if TYPE_CHECKING:
-    import msgspec
-
     from toka.kernel import KernelEvent
     from toka.runtime import Logged
-    from toka.types import EventId
 
 AgentPhaseView: TypeAlias = Literal[
     "configured", "running", "suspended", "completed", "failed", "terminated"
@@ -97,7 +105,8 @@ class TaskView:
     """The step that happened last, or is happening."""
     spent: Amounts = NOTHING
     reason: str = ""
-    result: msgspec.Raw | None = None
+    result: msgspec.Raw = NULL
+    """`null` while it has none."""
     attempts: list[AttemptView] = attrs.Factory(list[AttemptView])
 
 
@@ -118,17 +127,11 @@ class AgentView:
     restarts: list[int] = attrs.Factory(list[int])
     permissions: tuple[str, ...] = ()
     tasks: dict[int, TaskView] = attrs.Factory(dict[int, TaskView])
-    result: msgspec.Raw | None = None
-
-    @property
-    def steps(self) -> int:
-        """Steps that the agent's tasks have done."""
-        return sum(task.steps for task in self.tasks.values())
-
-    @property
-    def spent(self) -> Amounts:
-        """What the agent's tasks have used up."""
-        return sum((task.spent for task in self.tasks.values()), NOTHING)
+    result: msgspec.Raw = NULL
+    steps: int = 0
+    """Steps that the agent's tasks have done."""
+    spent: Amounts = NOTHING
+    """What the agent's tasks have used up."""
 
 
 @attrs.define
@@ -139,10 +142,16 @@ class RunView:
     spec: msgspec.Raw
     """What the run was defined by; `RunDefinition.decode` reads it."""
     began: int
+    first: int
+    """Position of the event that began it."""
     position: int
     """Of the newest event of the run."""
     agents: dict[AgentId, AgentView] = attrs.Factory(dict[AgentId, AgentView])
     approvals: dict[EntityId, ApprovalView] = attrs.Factory(dict[EntityId, ApprovalView])
+    steps: int = 0
+    """Steps that all agents have done."""
+    spent: Amounts = NOTHING
+    """What all agents have used up."""
 
     @property
     def root(self) -> AgentView:
@@ -159,23 +168,20 @@ class RunView:
         """Whether the run is over."""
         return self.root.ended is not None
 
-    @property
-    def steps(self) -> int:
-        """Steps that all agents have done."""
-        return sum(agent.steps for agent in self.agents.values())
-
-    @property
-    def spent(self) -> Amounts:
-        """What all agents have used up."""
-        return sum((agent.spent for agent in self.agents.values()), NOTHING)
-
 
 class Runs:
-    """Every run of a log, newest last. Feed it the log from the start, in order."""
+    """Every run of a log, newest last. Feed it the log from the start, in order.
+
+    Attributes:
+        by_id: The runs; whoever has no use for one any more may remove it.
+        position: Of the last event that was fed.
+        ignored: Runs whose events say nothing new.
+    """
 
     def __init__(self) -> None:
         self.by_id: dict[EntityId, RunView] = {}
         self.position = 0
+        self.ignored: frozenset[str] = frozenset()
 
     def apply(self, logged: Logged) -> RunView | None:
         """Take up an event; return the run that it changed, if any."""
@@ -198,7 +204,9 @@ class Runs:
         self, agent: AgentId, event: KernelEvent, body: AgentSpawned, position: int
     ) -> RunView | None:
         if body.parent is None:
-            run = RunView(agent, body.spec, event.time, position)
+            if agent in self.ignored:
+                return None
+            run = RunView(agent, body.spec, event.time, position, position)
             self.by_id[root_of(agent)] = run
         else:
             found = self.by_id.get(root_of(agent))
@@ -226,7 +234,7 @@ def _apply_agent(view: AgentView, event: KernelEvent) -> bool:
         case AgentRestarted(reason=reason):
             view.rounds += view.phase == "completed"
             view.phase, view.started, view.ended = "running", None, None
-            view.reason, view.code, view.result = reason, "", None
+            view.reason, view.code, view.result = reason, "", NULL
             view.restarts.append(event.time)
         case _:
             return False
@@ -245,7 +253,7 @@ def _apply_task(run: RunView, view: AgentView, event: KernelEvent) -> None:
         return
     match body:
         case StepStarted() | StepCompleted() | StepFailed():
-            _apply_step(task, body)
+            _apply_step(run, view, task, body)
         case ApprovalRequested() | ApprovalResolved() | ApprovalExpired():
             _apply_approval(run, view, task, event)
         case TaskStarted(attempt=attempt):
@@ -296,14 +304,20 @@ def _end_attempt(task: TaskView, event: KernelEvent) -> None:
     attempt.ended = event.time
 
 
-def _apply_step(task: TaskView, body: StepStarted | StepCompleted | StepFailed) -> None:
+def _apply_step(
+    run: RunView, view: AgentView, task: TaskView, body: StepStarted | StepCompleted | StepFailed
+) -> None:
     if body.intent is not None:
         task.step = body.intent.name
     if not isinstance(body, StepStarted):
+        run.steps += 1
+        view.steps += 1
         task.steps += 1
         if task.attempts:
             task.attempts[-1].steps += 1
         if body.toll is not None:
+            run.spent += body.toll.spent
+            view.spent += body.toll.spent
             task.spent += body.toll.spent
 
 
