@@ -3,6 +3,7 @@
 log.db               the event log (SQLite), with the files that the store keeps beside it
 keys/token.key       the key that tokens are signed with, readable by its owner alone
 identities.toml      written by the operator: whom a service gives tokens
+service.toml         written by the operator: how a service does its work
 runs/RUN/artifacts/  what each run has made
 serve.json           address and process of a service that runs on this directory now
 """
@@ -70,6 +71,11 @@ class DataDirectory:
     def identities(self) -> Path:
         """Whom a service gives tokens for credentials from outside."""
         return self.path / "identities.toml"
+
+    @property
+    def service_config(self) -> Path:
+        """How a service does its work."""
+        return self.path / "service.toml"
 
     @property
     def service(self) -> Path:

@@ -6,6 +6,7 @@ TokaError
     ├── NoDataDirectory      cli.no_data         nothing was ever run here
     ├── DataUnusable         cli.data_unusable   the directory cannot be made
     ├── IdentitiesUnusable   cli.identities      identities.toml is wrong, or others may write it
+    ├── ServiceConfigUnusable  cli.service_config  service.toml is wrong, or others may write it
     ├── Unreachable          cli.unreachable     no service answers at the address
     └── ServiceRefused       (the service's own code)
 """
@@ -43,6 +44,12 @@ class IdentitiesUnusable(CliError):
     """The file of outside identities cannot be read, is wrong, or others may write it."""
 
     default_code = "cli.identities"
+
+
+class ServiceConfigUnusable(CliError):
+    """The configuration of a service cannot be read, is wrong, or others may write it."""
+
+    default_code = "cli.service_config"
 
 
 class Unreachable(CliError):

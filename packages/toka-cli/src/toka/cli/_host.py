@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import attrs
 
 from toka.cli._authenticator import open_authenticator
+from toka.cli._models import Models
 from toka.cli._telemetry import NOT_OBSERVED
 from toka.types import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from toka.agent_runtime import AgentRuntime
     from toka.cli._authenticator import Access
     from toka.cli._data_directory import DataDirectory, Keys
     from toka.cli._telemetry import Observation
-    from toka.llm_gateway import Model
     from toka.orchestration import Orchestrator, TokenDesk
     from toka.runtime import Runtime
 
@@ -33,6 +33,8 @@ class Host:
     desk: TokenDesk
     keys: Keys
     access: Access
+    agents: AgentRuntime
+    models: Models
 
 
 @asynccontextmanager
@@ -69,36 +71,10 @@ async def open_host(
             ) as runtime,
         ):
             workspace = Workspace(Path.cwd(), protected=(data.path / "keys", data.log))
-            async with _Models() as models:
+            async with Models() as models:
                 agents = AgentRuntime(
                     runtime, ToolRegistry.builtin(), models.get, workspace=workspace
                 )
                 orchestrator = Orchestrator(runtime, agents, desk)
                 with observation.watched(runtime):
-                    yield Host(runtime, orchestrator, desk, keys, access)
-
-
-class _Models:
-    """The model that `TOKA_LLM_*` names, made when a task first asks for it."""
-
-    def __init__(self) -> None:
-        self._model: Model | None = None
-
-    def get(self) -> Model:
-        """Return the model.
-
-        Raises:
-            ConfigurationInvalid: A setting is missing or wrong.
-        """
-        if self._model is None:
-            from toka.llm_gateway import model_from_environment  # noqa: PLC0415 - most runs ask none
-
-            self._model = model_from_environment(os.environ)
-        return self._model
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *raised: object) -> None:
-        if self._model is not None:
-            await self._model.aclose()
+                    yield Host(runtime, orchestrator, desk, keys, access, agents, models)

@@ -44,21 +44,39 @@ Tokens are exchanged, looked into and taken back at /auth/token, /auth/introspec
   where = { groups = "ops" }
   subject_prefix = "example/"
   permissions = ["run:*:*", "event:read:**"]
-and what `toka token api-key` prints.""",
+and what `toka token api-key` prints.
+
+\b
+What may change while it runs is for the operator to say in service.toml; a change is taken when the
+file is written or SIGHUP comes, as a whole or not at all, and standard error says what changed:
+  log_level = "info"
+  agents = "specs"                      in place of --workspace
+  [limits]
+  runs_at_once = 64
+  unfinished_runs = 1000
+  [tools]
+  allowed = ["read_file", "list_files"]
+  [[model]]                             further ones are asked where the first fails
+  provider = "anthropic"
+  name = "claude-sonnet-5-5"
+  api_key_file = "/etc/toka/llm.key"
+  [server]                              from the next start: host, port, public_url""",
 )
 @data_dir_option
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--host", help="The address to listen on.  [default: 127.0.0.1]")
 @click.option(
     "--port",
     type=click.IntRange(0, 65_535),
-    default=8080,
-    show_default=True,
-    help="The port to listen on; 0 for any that is free.",
+    help="The port to listen on; 0 for any that is free.  [default: 8080]",
+)
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="How to do its work. service.toml of the data directory by default.",
 )
 @click.option(
     "--workspace",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    default=Path(),
     help="Specifications named in requests are inside it. The current directory by default.",
 )
 @click.option(
@@ -99,9 +117,10 @@ and what `toka token api-key` prints.""",
 def command(
     *,
     data_dir: Path,
-    host: str,
-    port: int,
-    workspace: Path,
+    host: str | None,
+    port: int | None,
+    config: Path | None,
+    workspace: Path | None,
     identities: Path | None,
     public_url: str | None,
     telemetry: bool,
@@ -113,9 +132,16 @@ def command(
     from toka.cli._signals import until_stopped  # noqa: PLC0415 - not for --help
 
     data = DataDirectory(data_dir.absolute())
-    identities = identities or data.identities
     wanted = _Wanted(
-        data, host, port, workspace.resolve(), identities, public_url, telemetry, allowed
+        data,
+        host,
+        port,
+        config or data.service_config,
+        workspace,
+        identities or data.identities,
+        public_url,
+        telemetry,
+        allowed,
     )
     if not logging.getLogger().hasHandlers():
         logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
@@ -127,9 +153,10 @@ def command(
 @attrs.frozen
 class _Wanted:
     data: DataDirectory
-    host: str
-    port: int
-    workspace: Path
+    host: str | None
+    port: int | None
+    config: Path
+    workspace: Path | None
     identities: Path
     public_url: str | None
     telemetry: bool
@@ -140,45 +167,57 @@ async def _serve(wanted: _Wanted, *, print_link: bool, print_token: bool) -> Non
     from toka.cli._endpoints import open_endpoints  # noqa: PLC0415 - not for --help
     from toka.cli._host import open_host  # noqa: PLC0415
     from toka.cli._identities import read_identities  # noqa: PLC0415
+    from toka.cli._reload import Reloader, held_to  # noqa: PLC0415
+    from toka.cli._service_config import read_service_config  # noqa: PLC0415
     from toka.cli._service_file import announced  # noqa: PLC0415
     from toka.cli._telemetry import observed  # noqa: PLC0415
     from toka.orchestration_service import (  # noqa: PLC0415 - aiohttp
+        LOOPBACK,
+        PORT,
+        Live,
         Settings,
         SignInLinks,
         serve,
     )
 
-    data = wanted.data
+    data, live, fixed = wanted.data, Live(), wanted.workspace is not None
     # Before anything is opened: what the operator wrote is right or nothing starts.
     identities = read_identities(wanted.identities)
+    config = read_service_config(wanted.config)
+    address = wanted.host or config.server.host or LOOPBACK
+    workspace = (wanted.workspace or Path()).resolve()
+    public_url = wanted.public_url or config.server.public_url
     links = SignInLinks(SystemClock())
+    port = next((each for each in (wanted.port, config.server.port) if each is not None), PORT)
     async with (
         observed("toka-service", data.path, wanted=wanted.telemetry) as observation,
         open_host(data, observation) as host,
         open_endpoints(host, identities) as endpoints,
+        held_to(Reloader(wanted.config, config, host, live, fixed, (wanted.identities,))),
         serve(
             host.orchestrator,
             host.access.authenticator,
             Settings(
                 data.path,
-                wanted.workspace,
-                public_url=wanted.public_url,
+                workspace,
+                live=live,
+                public_url=public_url,
                 endpoints=endpoints,
                 links=links,
                 metrics=observation.metrics,
             ),
-            host=wanted.host,
-            port=wanted.port,
+            host=address,
+            port=port,
         ) as url,
     ):
         with announced(data.service, url):
-            _greet(wanted, host, url)
+            _greet(data, host, url, address)
             if print_link or sys.stdout.isatty():
                 link = sign_in_link(
                     links,
                     host.keys,
-                    wanted.public_url or url,
-                    workspace=wanted.workspace,
+                    public_url or url,
+                    workspace=workspace,
                     artifacts=data.path / "runs",
                     allowed=wanted.allowed,
                 )
@@ -188,21 +227,21 @@ async def _serve(wanted: _Wanted, *, print_link: bool, print_token: bool) -> Non
             await anyio.sleep_forever()
 
 
-def _greet(wanted: _Wanted, host: Host, url: str) -> None:
-    click.echo(f"Serving {wanted.data.path} on {url}")
+def _greet(data: DataDirectory, host: Host, url: str, address: str) -> None:
+    click.echo(f"Serving {data.path} on {url}")
     if host.keys.made:
         click.echo(f"Made a signing key: {host.keys.path} (mode 0600).", err=True)
     count = len(host.orchestrator.unfinished())
     if count:
         click.echo(f"Going on with {count} unfinished run{'s' if count > 1 else ''}.", err=True)
-    if not _is_loopback(wanted.host):
+    if not _is_loopback(address):
         click.echo(
             "warning: others can reach this address, and nothing on it is encrypted;"
             " put a proxy with TLS in front.",
             err=True,
         )
     permissions = " ".join(f"--permission '{permission}'" for permission in OPERATOR)
-    directory = shlex.quote(str(wanted.data.path))
+    directory = shlex.quote(str(data.path))
     click.echo("A token for it, with the permissions of the agents to be started added:", err=True)
     click.echo(f"  toka token mint --subject me --data-dir {directory} {permissions}", err=True)
 
