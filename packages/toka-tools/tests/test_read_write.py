@@ -17,6 +17,7 @@ from toka.tools import (
     ToolRegistry,
     Workspace,
 )
+from toka.tools import _replace as replace_module
 from toka.tools import _write_file as write_module
 from toka.tools._read_file import whole_characters
 
@@ -113,7 +114,7 @@ async def test_a_write_that_fails_leaves_the_old_file_and_no_other(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(write_module, "_write_all", full)
+    monkeypatch.setattr(replace_module, "write_all", full)
     with pytest.raises(FileAccessError, match="No space left"):
         await call("write_file", path="f", content="new")
     assert (workspace.root / "f").read_text() == "old"
@@ -123,7 +124,7 @@ async def test_a_write_that_fails_leaves_the_old_file_and_no_other(
 async def test_the_retry_after_a_crash_takes_away_what_the_crash_left(
     call, workspace: Workspace
 ) -> None:
-    left = workspace.root / write_module._temporary_name("f", "k")
+    left = workspace.root / replace_module._temporary_name("f", "k")
     left.write_text("half")
     await call("write_file", path="f", content="whole")
     assert names_in(workspace) == ["f"]
@@ -138,7 +139,7 @@ async def test_an_append_that_fails_leaves_nothing_of_it(
         os.write(descriptor, data[:2])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(write_module, "_write_all", half)
+    monkeypatch.setattr(write_module, "write_all", half)
     with pytest.raises(FileAccessError):
         await call("append_file", path="f", content="new")
     assert (workspace.root / "f").read_text() == "old"

@@ -32,6 +32,7 @@ pytestmark = pytest.mark.anyio
 
 BUILTIN = (
     "append_file",
+    "edit_file",
     "http_request",
     "list_files",
     "read_file",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from toka.tools._edit_file import EditFile
 from toka.tools._http_request import HttpRequest
 from toka.tools._list_files import ListFiles
 from toka.tools._read_file import ReadFile
@@ -19,6 +20,7 @@ def builtin_tools() -> tuple[Tool, ...]:
     """Return one of each."""
     return (
         AppendFile(),
+        EditFile(),
         HttpRequest(),
         ListFiles(),
         ReadFile(),

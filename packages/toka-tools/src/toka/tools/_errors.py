@@ -13,7 +13,8 @@
     ├── FileAccessError            tools.file_error          the system says no
     │   ├── FileMissingError       tools.file_missing
     │   ├── WrongFileTypeError     tools.wrong_file_type     a directory, pipe or device, or not one
-    │   └── PathChangedError       tools.path_changed        a link was swapped in under the call
+    │   ├── PathChangedError       tools.path_changed        a link was swapped in under the call
+    │   └── TextNotThereError      tools.text_not_there      not there, or not as often as said
     ├── CommandStartError          tools.command_not_started
     ├── SandboxUnavailableError    tools.sandbox_unavailable this machine does not prove the level
     ├── HttpRequestError           tools.http_failed
@@ -117,6 +118,12 @@ class PathChangedError(FileAccessError):
     """A component of the checked path is a symbolic link by the time it is opened."""
 
     default_code = "tools.path_changed"
+
+
+class TextNotThereError(FileAccessError):
+    """What an edit is to replace is not in the file, or not as often as was said."""
+
+    default_code = "tools.text_not_there"
 
 
 class CommandStartError(ToolError):

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import os
-from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import attrs
@@ -18,7 +16,6 @@ from msgspec import Meta
 
 from toka.tools._errors import InvalidArgumentsError, WrongFileTypeError
 from toka.tools._paths import (
-    check_regular,
     demand,
     file_request,
     open_parent,
@@ -26,6 +23,7 @@ from toka.tools._paths import (
     resolve,
     system_error,
 )
+from toka.tools._replace import replace_file, sync_directory, write_all
 from toka.tools._typed import Output, TypedTool
 
 if TYPE_CHECKING:
@@ -117,66 +115,8 @@ def _bytes_of(arguments: WriteFileArguments) -> bytes:
 def _write(arguments: WriteFileArguments, context: ToolContext) -> Output:
     real, data = _prepare(arguments, context)
     with open_parent(real, create=arguments.create_parents) as (parent, name):
-        mode = _mode_to_keep(parent, name, real)
-        temporary = _temporary_name(name, context.idempotency_key)
-        try:
-            _fill(parent, temporary, data, mode)
-            os.replace(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
-            _sync_directory(parent)
-        except OSError as error:
-            with suppress(OSError):
-                os.unlink(temporary, dir_fd=parent)
-            raise system_error(error, real) from error
-    return Output({"path": real, "bytes": len(data), "created": mode is None})
-
-
-def _mode_to_keep(parent: int, name: str, real: str) -> int | None:
-    """Return who may do what with the file that is there, or None."""
-    try:
-        status = os.stat(name, dir_fd=parent, follow_symlinks=False)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise system_error(error, real) from error
-    check_regular(status, real)
-    return status.st_mode & 0o777
-
-
-def _temporary_name(name: str, key: str) -> str:
-    # From the key, so that the retry after a crash takes away what the crash left behind.
-    tag = hashlib.blake2b(f"{key}\0{name}".encode(), digest_size=8).hexdigest()
-    return f".toka-{tag}.tmp"
-
-
-def _fill(parent: int, temporary: str, data: bytes, mode: int | None) -> None:
-    with suppress(FileNotFoundError):
-        os.unlink(temporary, dir_fd=parent)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    # Not even for a moment may more people read it than the file that it replaces.
-    descriptor = os.open(temporary, flags, 0o666 if mode is None else 0o600, dir_fd=parent)
-    try:
-        _write_all(descriptor, data)
-        if mode is not None:
-            os.fchmod(descriptor, mode)
-        # Before the rename: a name must never lead to content that is not on disk.
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
-
-
-def _sync_directory(parent: int) -> None:
-    """Put the rename on disk; `parent` may be a descriptor that only passes through."""
-    descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=parent)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        created = replace_file(parent, name, real, data, context.idempotency_key)
+    return Output({"path": real, "bytes": len(data), "created": created})
 
 
 def _append(arguments: WriteFileArguments, context: ToolContext) -> Output:
@@ -193,7 +133,7 @@ def _append(arguments: WriteFileArguments, context: ToolContext) -> Output:
                 )
             _append_all(descriptor, data, before.st_size)
             if created:
-                _sync_directory(parent)
+                sync_directory(parent)
         except OSError as error:
             raise system_error(error, real) from error
         finally:
@@ -215,7 +155,7 @@ def _open_to_append(parent: int, name: str, real: str) -> tuple[int, bool]:
 
 def _append_all(descriptor: int, data: bytes, size: int) -> None:
     try:
-        _write_all(descriptor, data)
+        write_all(descriptor, data)
         os.fsync(descriptor)
     except OSError:
         os.ftruncate(descriptor, size)  # All or nothing, also on a full disk.
