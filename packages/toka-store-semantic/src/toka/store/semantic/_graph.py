@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
 LINKS: Final = 16
 BREADTH_ADDING: Final = 128
-BREADTH_SEARCHING: Final = 64
-"""Candidates that a search keeps in mind; the price of recall. The benchmark holds both."""
+BREADTH_SEARCHING: Final = 48
+"""Candidates that a search keeps in mind; the price of recall. Of the ten nearest among 100,000 in
+1,000 crowds it finds 0.982 with 20, 0.994 with 32 and 0.997 with 48 or 64; among 3,000 that lie
+anywhere 0.864, 0.934, 0.978 and 0.991. A search with 20 takes half of the time of one with 64."""
 _COMPARED: Final = 4_096
 """Of so few vectors, all are compared: it is quicker than a walk that meets few of them."""
 _SPARE: Final = 2
