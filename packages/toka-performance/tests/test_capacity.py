@@ -12,6 +12,7 @@ from toka.performance import (
     InvalidFigure,
     Resource,
     Urgency,
+    fit_scalability,
     report_capacity,
 )
 
@@ -39,6 +40,10 @@ def test_an_exact_line_ends_where_arithmetic_says():
     assert report.days_left == pytest.approx(40, abs=0.01)
     assert report.soonest == pytest.approx(40, abs=0.01)
     assert report.latest == pytest.approx(40, abs=0.01)
+    # The newest observation is of 39 days after 2001-09-09 01:46:40 UTC.
+    assert report.observed.isoformat() == "2001-10-18T01:46:40+00:00"
+    assert report.exhausted is not None
+    assert round(report.exhausted.timestamp() - report.observed.timestamp()) == 40 * DAY
     assert report.forecast.per_day == pytest.approx(0.01)
     assert report.forecast.expected == pytest.approx(1.45)
     assert (report.advice, report.urgency) == (Advice.PLAN, Urgency.MEDIUM)
@@ -82,6 +87,16 @@ def test_the_advice_fits(observations, advice, urgency):
 
     assert (report.advice, report.urgency) == (advice, urgency)
     assert "cpu" in report.reason
+
+
+def test_growing_demand_uses_up_what_the_law_of_scaling_allows():
+    law = fit_scalability([(load, 1000 * load / (1 + 0.1 * (load - 1))) for load in (1, 2, 4, 8)])
+    demand = [(1e9 + day * DAY, 5000 + 50 * day) for day in range(40)]
+    report = report_capacity(CPU, [(at, law.share(rate)) for at, rate in demand])
+
+    # The most is 1000 / 0.1; 85 % of it are asked for after (8500 - 5000) / 50 = 70 days.
+    assert law.most == pytest.approx(10_000)
+    assert report.days_left == pytest.approx(70 - 39, abs=0.01)
 
 
 def test_what_shrinks_is_never_used_up():

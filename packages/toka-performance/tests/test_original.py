@@ -170,6 +170,7 @@ def test_a_forecast_comes_of_what_was_observed():
 
     assert rising.days_left == pytest.approx(26, abs=0.1)
     assert still.days_left is None
+    assert still.exhausted is None
 
 
 def test_every_fact_of_the_machine_is_read_from_it():

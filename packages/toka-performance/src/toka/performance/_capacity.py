@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import math
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -104,6 +105,7 @@ class CapacityReport:
         advice: What to do.
         urgency: How soon.
         reason: Why, as a sentence.
+        observed: When the newest observation was made; days are counted from there.
 
     """
 
@@ -115,6 +117,12 @@ class CapacityReport:
     advice: Advice
     urgency: Urgency
     reason: str
+    observed: datetime
+
+    @property
+    def exhausted(self) -> datetime | None:
+        """The date at which the line reaches the end; None if it does not within ten years."""
+        return None if self.days_left is None else self.observed + timedelta(self.days_left)
 
 
 @attrs.frozen
@@ -165,7 +173,10 @@ def report_capacity(
     )
     days_left, soonest, latest = (_reaches(line, resource.full, side) for side in (0, 1, -1))
     advice, urgency, reason = _advice(resource, forecast, days_left, horizon)
-    return CapacityReport(resource, forecast, days_left, soonest, latest, advice, urgency, reason)
+    observed = datetime.fromtimestamp(max(time for time, _ in observations), UTC)
+    return CapacityReport(
+        resource, forecast, days_left, soonest, latest, advice, urgency, reason, observed
+    )
 
 
 def _line(observations: Sequence[tuple[float, float]]) -> _Line:

@@ -52,6 +52,10 @@ class Scalability:
         waits = self.contention * (load - 1) + self.coherence * load * (load - 1)
         return self.rate * load / (1 + waits)
 
+    def share(self, throughput: float) -> float:
+        """Return what part of the most a throughput is, such as for `report_capacity`."""
+        return throughput / self.most
+
     @property
     def best_load(self) -> float:
         """The load beyond which throughput falls; infinite if it never does."""
