@@ -5,6 +5,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from hypothesis import settings
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from toka.auth import OutsideIssuer, OutsideKeysError, OutsideRule, OutsideValidator
@@ -13,6 +14,14 @@ from toka.capability.jwt_hs256 import Hs256Key, JwtHs256Issuer
 from toka.types import NANOSECONDS
 
 NOW = 1_795_000_000
+
+# A busy machine is no counterexample.
+settings.register_profile("toka-auth", deadline=None)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _hypothesis():
+    settings.load_profile("toka-auth")
 
 
 class HandClock:

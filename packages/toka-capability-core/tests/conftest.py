@@ -2,6 +2,15 @@ import time
 from contextlib import contextmanager
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no counterexample.
+settings.register_profile("toka-capability-core", deadline=None)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _hypothesis():
+    settings.load_profile("toka-capability-core")
 
 
 @pytest.fixture

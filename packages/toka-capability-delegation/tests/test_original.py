@@ -62,6 +62,7 @@ def test_original_18_05_restrictions_of_a_second_delegation_count(validator, tok
     )
     assert child.permissions == ("fs:read:/data/a",)
     assert child.budget_for("calls") == 5
+    assert [dict(hop.budget).get("calls") for hop in child.chain] == [100, 50, 5]
 
 
 def test_original_18_06_a_restriction_that_nobody_enforces_refuses(validator, token):
