@@ -6,6 +6,8 @@ import shlex
 from pathlib import Path
 
 from toka.cli._serve import command as serve
+from toka.cli._service_config import read_service_config
+from toka.config_cli import main as toka_config
 
 _ROOT = Path(__file__).resolve().parent.parent
 _CONFIG = _ROOT / "config"
@@ -34,3 +36,13 @@ def test_the_unit_starts_what_the_command_takes() -> None:
     assert subcommand == "serve"
     known = {option for parameter in serve.params for option in parameter.opts}
     assert {word for word in arguments if word.startswith("--")} <= known
+
+
+def test_the_settings_of_a_service_are_read_and_fit_their_schema(tmp_path: Path) -> None:
+    text = (_CONFIG / "service.toml").read_text()
+    for each in (text, re.sub(r"^#(?=[\w\[])", "", text, flags=re.MULTILINE)):
+        file = tmp_path / "service.toml"
+        file.write_text(each)
+        file.chmod(0o600)
+        assert read_service_config(file).limits.runs_at_once == 64
+        assert toka_config(["validate", str(file), "--quiet"]) == 0

@@ -7,6 +7,7 @@ are the readers' alone. `BEYOND` names them; in all else both must give the same
 import copy
 import json
 import os
+import tempfile
 from importlib.resources import files
 from pathlib import Path
 
@@ -15,6 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from toka.cli._errors import ServiceConfigUnusable
+from toka.cli._service_config import read_service_config
 from toka.config_cli import load
 from toka.config_cli._checker import exact_data, faults
 from toka.config_cli._schemas import SCHEMAS, recognise, schema_of
@@ -179,7 +182,20 @@ def prices_refuse(text, name):
     return [], []
 
 
+def services_refuse(text, name):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, name)
+        path.write_text(text)
+        path.chmod(0o600)
+        try:
+            read_service_config(path)
+        except ServiceConfigUnusable as error:
+            return [str(error)], [str(error)]
+    return [], []
+
+
 READERS = {
+    "service": services_refuse,
     "agent-spec": agents_refuse,
     "tool-manifest": manifests_refuse,
     "llm-prices": prices_refuse,
@@ -367,3 +383,42 @@ def test_a_fault_is_told_with_its_line_and_what_was_meant(text, line, words) -> 
 def test_every_schema_is_a_valid_schema() -> None:
     for name in SCHEMAS:
         jsonschema.Draft202012Validator.check_schema(schema_of(name))
+
+
+SERVICE = {
+    "log_level": "info",
+    "agents": "specs",
+    "limits": {"runs_at_once": 8, "unfinished_runs": 100},
+    "tools": {"allowed": ["read_file"], "installed": ["x"]},
+    "model": [
+        {"provider": "anthropic", "name": "m", "api_key_file": "k", "timeout": 5.5},
+        {"provider": "openai", "name": "n", "base_url": "u", "max_output_tokens": 9},
+    ],
+    "server": {"host": "h", "port": 80, "public_url": "u"},
+}
+THINGS = st.sampled_from(
+    [0, 1, -1, 2.5, 100_001, 65_536, 10**9, "", "info", "hello", True, [], {}, ["a"], [1], [{}]]
+)
+
+
+@settings(max_examples=ROUNDS * 3, deadline=None)
+@given(st.data())
+def test_schema_and_reader_agree_on_the_settings_of_a_service(data) -> None:
+    changed = copy.deepcopy(SERVICE)
+    *way, last = data.draw(st.sampled_from([path for path in paths_of(SERVICE) if path]))
+    holder = changed
+    for key in way:
+        holder = holder[key]
+    if data.draw(st.booleans()):
+        holder[last] = data.draw(THINGS)
+    else:
+        value = holder.pop(last)
+        if isinstance(holder, dict) and data.draw(st.booleans()):
+            holder[data.draw(st.sampled_from(["limit", "runs", "allowed", "host"]))] = value
+    agree("service", write_toml(changed), "toml")
+
+
+def test_the_settings_of_a_service_are_recognised_by_their_name() -> None:
+    assert agree("service", write_toml(SERVICE), "toml") == []
+    assert recognise(SERVICE, "service.toml") == "service"
+    assert recognise({"server": {"port": 80}}, "app.toml") is None

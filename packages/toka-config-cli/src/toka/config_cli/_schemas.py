@@ -16,9 +16,11 @@ Schema = dict[str, object]
 SCHEMAS = {
     "agent-spec": "agents, and the settings of a run (agents/*.yaml, agents.toml)",
     "llm-prices": "what models cost (TOKA_LLM_PRICES)",
+    "service": "how a service does its work (service.toml)",
     "tool-manifest": "tools in the original's format",
 }
 """By name: what each is for."""
+_SERVICE = "service.toml"
 _AGENT = frozenset({"agents", "orchestration", "tasks", "objectives", "inputs"})
 
 
@@ -46,14 +48,20 @@ def schema_of(name: str) -> Schema:
     return cast("Schema", json.loads(schema_text(name)))
 
 
-def recognise(value: Value) -> str | None:
-    """Return the name of the schema that a document is meant for, by its blocks, or None."""
+def recognise(value: Value, file: str = "") -> str | None:
+    """Return the name of the schema that a document is meant for, or None.
+
+    Args:
+        value: Its blocks tell, where Toka's are like no other program's.
+        file: The name of its file tells where they are not.
+    """
+    if file == _SERVICE:
+        return "service"
     if not isinstance(value, dict):
         return None
     spec = value.get("spec")
-    if isinstance(spec, dict) and ("executable" in spec or "parameters" in spec):
-        return "tool-manifest"
-    if "interface" in value and "protocols" in value:
+    runs = isinstance(spec, dict) and ("executable" in spec or "parameters" in spec)
+    if runs or ("interface" in value and "protocols" in value):
         return "tool-manifest"
     if _AGENT & value.keys() or ("metadata" in value and "apiVersion" not in value):
         return "agent-spec"

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 HELP: Help = {
     "description": """\
 Check files, or all of a folder, against the schemas of Toka's files, which are recognised by what
-is in them; --schema names another. A file that none is known for is only parsed.""",
+is in them, or by their name; --schema names another. A file without one is only parsed.""",
     "epilog": f"""\
 schemas:
 {chr(10).join(f"  {name:<15}{text}" for name, text in SCHEMAS.items())}
@@ -133,7 +133,7 @@ def _verdict(file: Path, document: Document, name: str, schema: Schema | None) -
     from toka.config_cli._checker import exact_data, faults  # noqa: PLC0415 - loads jsonschema
 
     value = exact_data(document)
-    found = name or recognise(value) or ""
+    found = name or recognise(value, file.name) or ""
     keys = len(value) if isinstance(value, dict) else 0
     if schema is None and found:
         schema = schema_of(found)
