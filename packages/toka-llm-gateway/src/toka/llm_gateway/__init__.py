@@ -1,5 +1,6 @@
 """One face to language models: Anthropic, OpenAI and Gemini over aiohttp."""
 
+from toka.llm_gateway._configuration import GatewayModels, read_configuration
 from toka.llm_gateway._embedding import EmbeddingModel, Embeddings
 from toka.llm_gateway._environment import model_from_environment
 from toka.llm_gateway._errors import (
@@ -18,6 +19,7 @@ from toka.llm_gateway._errors import (
     NotAllowed,
     NotAuthenticated,
     NotTranslatable,
+    OutputInvalid,
     Overloaded,
     ProviderError,
     QuotaExhausted,
@@ -96,8 +98,14 @@ from toka.llm_gateway.providers._models import (
     OpenAIChatModel,
     OpenAIResponsesModel,
 )
+from toka.llm_gateway.providers._presets import PRESETS, ModelFactory, Preset, make_model
+from toka.llm_gateway.routing._balanced import BalancedModel
 from toka.llm_gateway.routing._breaker import RouteState
+from toka.llm_gateway.routing._cached import CachedModel, MemoryCache, ResponseCache, SqliteCache
 from toka.llm_gateway.routing._fallback import FallbackModel, FallbackPolicy, RouteHealth
+from toka.llm_gateway.routing._hedged import HedgedModel
+from toka.llm_gateway.routing._limited import LimitedModel
+from toka.llm_gateway.routing._structured import StructuredAnswer, complete_structured
 
 __all__ = [
     "ANTHROPIC_URL",
@@ -105,12 +113,15 @@ __all__ = [
     "GEMINI_URL",
     "MAX_RESPONSE_BYTES",
     "OPENAI_URL",
+    "PRESETS",
     "AnthropicModel",
     "ApiKey",
     "ArgumentsDelta",
     "AuthenticationFailed",
+    "BalancedModel",
     "BudgetExhausted",
     "CacheTtl",
+    "CachedModel",
     "CallFailed",
     "Citation",
     "ConfigurationInvalid",
@@ -126,16 +137,21 @@ __all__ = [
     "FallbackModel",
     "FallbackPolicy",
     "Format",
+    "GatewayModels",
     "GeminiModel",
     "GuardRefused",
+    "HedgedModel",
     "HttpModel",
     "HttpOptions",
     "Image",
     "InvalidRequest",
+    "LimitedModel",
     "LlmFailure",
     "Media",
+    "MemoryCache",
     "MessageRecord",
     "Model",
+    "ModelFactory",
     "ModelMessage",
     "ModelNotFound",
     "ModelRequest",
@@ -149,10 +165,12 @@ __all__ = [
     "OpenAIChatModel",
     "OpenAIEmbeddingModel",
     "OpenAIResponsesModel",
+    "OutputInvalid",
     "OutputSchema",
     "Overloaded",
     "Part",
     "PartEnd",
+    "Preset",
     "Price",
     "PriceTable",
     "ProviderError",
@@ -161,6 +179,7 @@ __all__ = [
     "Reasoning",
     "ReasoningDelta",
     "RequestRefused",
+    "ResponseCache",
     "ResponseInvalid",
     "ResponseTooLarge",
     "RetryPolicy",
@@ -168,10 +187,12 @@ __all__ = [
     "RouteHealth",
     "RouteState",
     "RoutesUnavailable",
+    "SqliteCache",
     "StopReason",
     "StreamEvent",
     "StreamInterrupted",
     "StreamRestart",
+    "StructuredAnswer",
     "Text",
     "TextDelta",
     "TimeoutPhase",
@@ -184,9 +205,12 @@ __all__ = [
     "ToolUse",
     "ToolUseStart",
     "Usage",
+    "complete_structured",
     "decode_response",
     "encode_response",
+    "make_model",
     "message_of_record",
     "message_record",
     "model_from_environment",
+    "read_configuration",
 ]

@@ -24,6 +24,7 @@
             ├── RoutesUnavailable       llm.routes_unavailable       every route is left alone
             └── ResponseInvalid         llm.response_invalid         an answer that is none
                 ├── ResponseTooLarge    llm.response_too_large
+                ├── OutputInvalid       llm.output_invalid           not of the form asked for
                 └── ToolArgumentsInvalid llm.tool_arguments_invalid  the model wrote broken JSON
 
 No message, detail or representation holds a key or a prompt. What the provider wrote is quoted only
@@ -242,6 +243,12 @@ class ResponseTooLarge(ResponseInvalid):
     """The answer exceeds the size limit."""
 
     default_code = "llm.response_too_large"
+
+
+class OutputInvalid(ResponseInvalid):
+    """The model's answer is not of the form that was asked for, also after a repair."""
+
+    default_code = "llm.output_invalid"
 
 
 class ToolArgumentsInvalid(ResponseInvalid):

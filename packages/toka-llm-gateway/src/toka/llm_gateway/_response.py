@@ -105,6 +105,8 @@ class ModelResponse:
     """The provider's name for the call, to quote in a complaint."""
     skipped_events: int = 0
     """Events of a stream that were not valid JSON and were passed over."""
+    cached: bool = False
+    """Whether the answer was given before; it then took nothing."""
 
     @property
     def text(self) -> str:

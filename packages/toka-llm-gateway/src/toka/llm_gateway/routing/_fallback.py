@@ -27,6 +27,7 @@ from toka.llm_gateway._errors import (
 from toka.llm_gateway._events import StreamRestart
 from toka.llm_gateway._response import Cost, Estimate, ModelResponse
 from toka.llm_gateway.routing._breaker import CircuitBreaker, RouteState
+from toka.llm_gateway.routing._events import closable
 from toka.types import NANOSECONDS, Clock, InvalidValueError, SystemClock
 
 if TYPE_CHECKING:
@@ -77,14 +78,28 @@ class RouteHealth:
     """The code of the failure that was last; empty if there was none."""
 
 
+_DEFAULTS: Final = FallbackPolicy()
+_FORGETTING: Final = 0.2
+
+
 @attrs.define
-class _Route:
+class Route:
+    """One model, and what is known of it."""
+
     model: Model
     breaker: CircuitBreaker
     last_error: str = ""
+    calls: int = 0
+    in_flight: int = 0
+    mean_ns: float = 0.0
+    """How long it takes to answer, slow answers counted at once and forgotten slowly."""
 
-
-_DEFAULTS: Final = FallbackPolicy()
+    def took(self, nanoseconds: int) -> None:
+        """Take notice of an answer."""
+        if nanoseconds > self.mean_ns:
+            self.mean_ns = nanoseconds
+        else:
+            self.mean_ns += (nanoseconds - self.mean_ns) * _FORGETTING
 
 
 class FallbackModel:
@@ -119,26 +134,26 @@ class FallbackModel:
         self._policy: Final = policy
         self._clock: Final[Clock] = clock or SystemClock()
         self._routes: Final = [
-            _Route(model, CircuitBreaker(policy.failures, policy.cooldown)) for model in models
+            Route(model, CircuitBreaker(policy.failures, policy.cooldown)) for model in models
         ]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({[route.model for route in self._routes]!r})"
 
     async def complete(self, request: ModelRequest) -> ModelResponse:
-        trip = _Trip(self._routes, self._policy, self._clock, request)
+        trip = self._trip(request)
         for route in trip.routes():
             with trip.watching(route):
                 return trip.arrived(await route.model.complete(trip.request_for(route)))
         raise trip.failure()
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[StreamEvent, None]:
-        trip = _Trip(self._routes, self._policy, self._clock, request)
+        trip = self._trip(request)
         for route in trip.routes():
             void = trip.handed_out
             with trip.watching(route):
                 asked = trip.request_for(route)
-                async with aclosing(_events(route.model, asked)) as events:
+                async with aclosing(closable(route.model.stream(asked))) as events:
                     async for event in events:
                         if void:
                             void = False
@@ -150,7 +165,7 @@ class FallbackModel:
 
     def estimate(self, request: ModelRequest) -> Estimate:
         """Return the most that any route reckons with; a cost only if each of them knows one."""
-        trip = _Trip(self._routes, self._policy, self._clock, request)
+        trip = self._trip(request)
         each = [route.model.estimate(trip.request_for(route)) for route in self._routes]
         costs = [estimate.cost for estimate in each if estimate.cost is not None]
         return Estimate(
@@ -174,30 +189,31 @@ class FallbackModel:
             for route in self._routes
         )
 
+    def _order(self) -> list[Route]:
+        """Return the routes in the order in which they are to be asked."""
+        return self._routes
+
+    def _trip(self, request: ModelRequest) -> Trip:
+        return Trip(self._order(), self.provider, self._policy, self._clock, request)
+
     async def aclose(self) -> None:
         for route in self._routes:
             await route.model.aclose()
 
 
-async def _events(model: Model, request: ModelRequest) -> AsyncGenerator[StreamEvent, None]:
-    # A `Model` promises an iterator only; as a generator it can be closed whatever it is.
-    events = model.stream(request)
-    try:
-        async for event in events:
-            yield event
-    finally:
-        close = getattr(events, "aclose", None)
-        if close is not None:
-            await close()
-
-
-class _Trip:
+class Trip:
     """One call on its way past the routes."""
 
     def __init__(
-        self, routes: Sequence[_Route], policy: FallbackPolicy, clock: Clock, request: ModelRequest
+        self,
+        routes: Sequence[Route],
+        provider: str,
+        policy: FallbackPolicy,
+        clock: Clock,
+        request: ModelRequest,
     ) -> None:
         self.handed_out = False
+        self._provider: Final = provider
         self._routes: Final = routes
         self._policy: Final = policy
         self._clock: Final = clock
@@ -205,21 +221,24 @@ class _Trip:
         self._started: Final = clock.monotonic()
         self._failures: Final[list[CallFailed]] = []
 
-    def routes(self) -> Iterator[_Route]:
+    def routes(self) -> Iterator[Route]:
         end = self._started + int(self._policy.total * NANOSECONDS)
         for route in self._routes:
             now = self._clock.monotonic()
             if now < end and route.breaker.admit(now):
                 yield route
 
-    def request_for(self, route: _Route) -> ModelRequest:
-        if self._request.model is None or route.model.provider == self._routes[0].model.provider:
+    def request_for(self, route: Route) -> ModelRequest:
+        if self._request.model is None or route.model.provider == self._provider:
             return self._request
         return attrs.evolve(self._request, model=None)
 
     @contextmanager
-    def watching(self, route: _Route) -> Generator[None]:
+    def watching(self, route: Route) -> Generator[None]:
         """Tell the breaker how the call ends, and swallow a failure that another route may mend."""
+        began = self._clock.monotonic()
+        route.calls += 1
+        route.in_flight += 1
         try:
             yield
         except CallFailed as error:
@@ -233,6 +252,9 @@ class _Trip:
             raise
         else:
             route.breaker.succeeded()
+            route.took(self._clock.monotonic() - began)
+        finally:
+            route.in_flight -= 1
 
     def arrived(self, response: ModelResponse) -> ModelResponse:
         return attrs.evolve(
@@ -255,7 +277,7 @@ class _Trip:
             details={"retry_after_ns": wait, "errors": [each.last_error for each in self._routes]},
         )
 
-    def _judge(self, route: _Route, error: CallFailed) -> None:
+    def _judge(self, route: Route, error: CallFailed) -> None:
         if _is_the_requests(error):
             route.breaker.ended()
             return

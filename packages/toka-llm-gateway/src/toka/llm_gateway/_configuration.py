@@ -1,0 +1,200 @@
+"""A gateway from a TOML file: providers, and models with the routes behind them.
+
+    [providers.claude]
+    kind = "anthropic"                  # any of `PRESETS`, or an installed provider
+    key_env = "ANTHROPIC_API_KEY"       # or key_file; lists of them are used in turn
+    base_url = "https://..."            # where it is not the provider's own
+
+    [models.house]
+    routes = ["claude/claude-sonnet-5-5", "local/llama3"]   # provider/model
+    strategy = "fallback"               # or "balance", "hedge"
+    max_concurrent = 32
+    cache_seconds = 3600
+
+    [embeddings.small]
+    route = "openai/text-embedding-3-small"
+
+Keys are never written in the file: it names where they are.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal
+
+import attrs
+import msgspec
+
+from toka.llm_gateway._errors import ConfigurationInvalid
+from toka.llm_gateway.http._options import HttpOptions
+from toka.llm_gateway.http._secret import ApiKey
+from toka.llm_gateway.providers._embeddings import OpenAIEmbeddingModel
+from toka.llm_gateway.providers._presets import PRESETS, make_model
+from toka.llm_gateway.routing._balanced import BalancedModel
+from toka.llm_gateway.routing._cached import CachedModel, MemoryCache
+from toka.llm_gateway.routing._fallback import FallbackModel
+from toka.llm_gateway.routing._hedged import HedgedModel
+from toka.llm_gateway.routing._limited import LimitedModel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from toka.llm_gateway._embedding import EmbeddingModel
+    from toka.llm_gateway._model import Model
+
+_MAX_KEY_BYTES: Final = 64 * 1024
+
+
+class _Provider(msgspec.Struct, forbid_unknown_fields=True):
+    kind: str
+    key_env: str | list[str] = []
+    key_file: str | list[str] = []
+    base_url: str | None = None
+    extra: dict[str, object] = {}
+
+
+class _Model(msgspec.Struct, forbid_unknown_fields=True):
+    routes: list[str]
+    strategy: Literal["fallback", "balance", "hedge"] = "fallback"
+    max_concurrent: int | None = None
+    cache_seconds: float | None = None
+
+
+class _Embedding(msgspec.Struct, forbid_unknown_fields=True):
+    route: str
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    providers: dict[str, _Provider]
+    models: dict[str, _Model]
+    embeddings: dict[str, _Embedding] = {}
+
+
+@attrs.frozen
+class GatewayModels:
+    """What a configuration makes, by the names that are served."""
+
+    models: Mapping[str, Model]
+    embeddings: Mapping[str, EmbeddingModel]
+
+
+def read_configuration(
+    text: str, environ: Mapping[str, str], options: HttpOptions | None = None
+) -> GatewayModels:
+    """Make the models that a TOML text describes.
+
+    Args:
+        text: See the module's head for its form.
+        environ: Where `key_env` looks.
+        options: Limits, retries, prices of all models.
+
+    Raises:
+        ConfigurationInvalid: The text or a key that it names cannot be used.
+
+    """
+    import tomllib  # noqa: PLC0415 - only who has a file pays
+
+    try:
+        file = msgspec.convert(tomllib.loads(text), _File)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise ConfigurationInvalid(f"The configuration cannot be used: {error}.") from error
+    maker = _Maker(file, environ, options or HttpOptions())
+    return GatewayModels(
+        {name: maker.model(name, model) for name, model in file.models.items()},
+        {name: maker.embedding(name, made.route) for name, made in file.embeddings.items()},
+    )
+
+
+class _Maker:
+    def __init__(self, file: _File, environ: Mapping[str, str], options: HttpOptions) -> None:
+        self._file: Final = file
+        self._environ: Final = environ
+        self._options: Final = options
+
+    def model(self, name: str, described: _Model) -> Model:
+        routes = [model for route in described.routes for model in self._route(name, route)]
+        model = _joined(described.strategy, routes)
+        if described.max_concurrent is not None:
+            model = LimitedModel(model, described.max_concurrent)
+        if described.cache_seconds is not None:
+            model = CachedModel(model, MemoryCache(ttl=described.cache_seconds))
+        return model
+
+    def embedding(self, name: str, route: str) -> EmbeddingModel:
+        provider, section, model = self._provider(name, route)
+        preset = PRESETS.get(provider.kind)
+        address = provider.base_url or (preset.base_url if preset else None)
+        if preset is None or preset.format not in {"chat", "responses"} or address is None:
+            raise ConfigurationInvalid(f"embeddings.{name}: {provider.kind!r} offers none.")
+        keys = self._keys(section, provider)
+        return OpenAIEmbeddingModel(
+            model,
+            keys[0] if keys else None,
+            base_url=address,
+            provider=provider.kind,
+            options=self._options,
+        )
+
+    def _route(self, name: str, route: str) -> list[Model]:
+        provider, section, model = self._provider(name, route)
+        keys: list[ApiKey | None] = [*self._keys(section, provider)]
+        # Several keys are several routes to the same model: each with a health of its own.
+        return [
+            make_model(
+                provider.kind,
+                model,
+                key,
+                base_url=provider.base_url,
+                options=self._options,
+                extra=provider.extra,  # type: ignore[arg-type]  # JSON by origin
+            )
+            for key in keys or [None]
+        ]
+
+    def _provider(self, name: str, route: str) -> tuple[_Provider, str, str]:
+        section, _, model = route.partition("/")
+        provider = self._file.providers.get(section)
+        if provider is None or not model:
+            known = ", ".join(self._file.providers)
+            raise ConfigurationInvalid(
+                f"The route {route!r} of {name!r} is not of the form PROVIDER/MODEL.",
+                hint=f"The providers are: {known}.",
+            )
+        return provider, section, model
+
+    def _keys(self, section: str, provider: _Provider) -> list[ApiKey]:
+        keys = [self._from_environment(section, each) for each in _listed(provider.key_env)]
+        return [*keys, *[_from_file(section, each) for each in _listed(provider.key_file)]]
+
+    def _from_environment(self, section: str, name: str) -> ApiKey:
+        value = self._environ.get(name, "")
+        if not value:
+            raise ConfigurationInvalid(f"providers.{section}: {name} is not set.")
+        return ApiKey(value)
+
+
+def _joined(strategy: str, routes: list[Model]) -> Model:
+    if not routes:
+        raise ConfigurationInvalid("A model needs at least one route.")
+    match strategy:
+        case "balance":
+            return BalancedModel(routes)
+        case "hedge":
+            return HedgedModel(routes)
+        case _:
+            return FallbackModel(routes)
+
+
+def _listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def _from_file(section: str, name: str) -> ApiKey:
+    from pathlib import Path  # noqa: PLC0415 - only who names a file pays
+
+    try:
+        with Path(name).expanduser().open("rb") as file:
+            return ApiKey(file.read(_MAX_KEY_BYTES).decode("ascii"))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else type(error).__name__
+    # Raised here: a decoding error carries the file's bytes.
+    raise ConfigurationInvalid(f"providers.{section}: the file {name!r} cannot be read: {reason}.")
