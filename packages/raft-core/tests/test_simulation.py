@@ -66,6 +66,7 @@ def test_no_seed_breaks_a_promise_with_the_settings_that_are_off_by_default() ->
     ("seed", "given"),
     [
         (2941, {"options": 1}),  # the last copy with data left, and a witness kept the others out
+        (6270, {"options": 1}),  # a witness had what a leader that was removed had appended
         (26837, {"priorities": 3}),  # a learner in a later term than its leader, who never heard
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from raft_core import (
@@ -19,6 +20,7 @@ from raft_core import (
     Message,
     MessageType,
     Node,
+    RemovedLeader,
     Role,
     Snapshot,
 )
@@ -65,7 +67,7 @@ def test_leader_and_witness_are_a_quorum() -> None:
     assert net[1].data == [b"data"]
 
 
-def test_a_witness_gets_what_is_on_the_leaders_disk_and_no_more() -> None:
+def test_a_witness_gets_what_is_on_a_disk_with_the_data_and_no_more() -> None:
     net = group()
     net[1].node.propose(b"data")
     ready = net[1].node.ready()
@@ -195,3 +197,16 @@ def test_a_voter_that_is_gone_for_good_can_be_removed() -> None:
     net.isolate(2)
     net.change(1, remove(2))
     assert net[1].conf == ConfState(voters=(1, 3), witnesses=(3,))
+
+
+def test_a_leader_that_was_removed_sends_a_witness_what_those_hold_who_stay() -> None:
+    net = group()
+    net[1].node._raft.config = attrs.evolve(net[1].config, removed_leader=RemovedLeader.STAY)
+    net.change(1, remove(1))
+    net.tick(3)
+    assert net[1].conf == ConfState(voters=(2, 3), witnesses=(3,))
+    assert net[1].role is Role.LEADER
+    net[1].node._raft.append_entries((Entry(data=b"late"),))
+    net.isolate(2)
+    net.tick(3, 1, 3)
+    assert net[3].storage.last_index() < net[1].storage.last_index()

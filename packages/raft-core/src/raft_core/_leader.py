@@ -94,6 +94,7 @@ def _on_acknowledged(raft: Raft, progress: Progress, message: Message) -> None:
         _replication.send_append(raft, member)
     if member != raft.id:
         _replication.send_all_appends(raft, member)
+    _replication.send_to_witnesses(raft)
     if member == raft.lead_transferee and progress.match == raft.log.last_index():
         _transfer.send_timeout_now(raft, member)
 

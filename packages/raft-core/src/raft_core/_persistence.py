@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from raft_core import _replication
 from raft_core._changer import normalized
 from raft_core._entries import Entry, entries_size, payload_size
 from raft_core._messages import APPEND_THREAD, APPLY_THREAD, Message, MessageType
-from raft_core._states import Role
 
 if TYPE_CHECKING:
     from raft_core._raft import Raft
@@ -94,8 +92,6 @@ def on_append_done(raft: Raft, message: Message) -> None:
     _on_snapshot_done(raft, message)
     if message.index:
         raft.log.unstable.stable_to(message.index, message.log_term)
-    if raft.role is Role.LEADER:
-        _replication.send_to_witnesses(raft)
 
 
 def on_append_done_in_earlier_term(raft: Raft, message: Message) -> None:

@@ -61,8 +61,10 @@ def _entries_for(raft: Raft, to: int, progress: Progress) -> tuple[Entry, ...]:
     log, max_size = raft.log, raft.config.max_size_per_message
     if to not in raft.tracker.conf.witnesses:
         return log.entries_from(progress.next, max_size)
-    # Nobody could be elected if a witness alone held an entry, so it gets what is on disk here.
-    return without_data(log.slice(progress.next, log.unstable.offset, max_size))
+    # Nobody could be elected if a witness alone held an entry, or with one who goes: a witness gets
+    # what is on the disk of a voter with data that stays.
+    held = raft.tracker.held_with_data()
+    return without_data(log.slice(progress.next, held + 1, max_size))
 
 
 def send_all_appends(raft: Raft, to: int) -> None:
@@ -72,7 +74,7 @@ def send_all_appends(raft: Raft, to: int) -> None:
 
 
 def send_to_witnesses(raft: Raft) -> None:
-    """Send witnesses what is on disk by now."""
+    """Send witnesses what others hold by now."""
     for witness in raft.tracker.conf.witnesses:
         if witness in raft.tracker.progress:
             send_all_appends(raft, witness)

@@ -86,6 +86,11 @@ class Tracker:
             return committed_across_groups(self.voters, self._match, self.commit_groups)
         return self.voters.committed_index(self._match)
 
+    def held_with_data(self) -> int:
+        """Return the highest index that a voter with data holds, one of those to stay."""
+        conf = self.conf
+        return max([self._match(one) for one in conf.voters if one not in conf.witnesses])
+
     def quorum_active(self) -> bool:
         """Say whether a quorum has been heard of since the last round."""
         active = {

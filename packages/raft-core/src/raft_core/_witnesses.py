@@ -6,8 +6,8 @@ each entry of the application without its data. So it can never lead, and nothin
 Three rules make that work. Every quorum has a voter with the data in it, so in each half of a
 configuration witnesses are fewer than a quorum. And a disk that lacks data never becomes a full
 voter's: who is a witness stays one until it is removed, and a node says of itself what it is
-(`Config.witness`). And the leader sends a witness only what is on its own disk: were the witness to
-hold alone what a leader lost in a crash, nobody could ever be elected with a log as good.
+(`Config.witness`). And a witness is sent only what a voter with data holds on its disk, one that
+stays: were it to hold an entry alone, nobody could ever be elected with a log as good.
 """
 
 from __future__ import annotations

@@ -42,8 +42,8 @@ _REFUSALS = (ProposalDroppedError, ReadDroppedError, ConfChangeError, UnknownPee
 
 #: Above the streams of the seed that the run itself uses.
 _PRIORITIES = 16
-#: So many election timeouts without a leader make an application help itself.
-_PATIENCE = 10
+#: After so many ticks in vain an application helps itself.
+_PATIENCE = 400
 
 
 class PowerCut(Exception):
@@ -81,6 +81,7 @@ class Host:
     def _forget(self) -> None:
         self._busy = False
         self.lost = False
+        self._asked = 0
         self._awaited: Ready | None = None
         self._appending: Message | None = None
         self._to_append: deque[Message] = deque()
@@ -250,14 +251,14 @@ class Host:
 
         Who waits for one itself and has nobody to ask begins anew from its disk.
         """
-        raft = self.node.raft
-        if self.lost and (self.leads or raft.leaderless > _PATIENCE * raft.config.election_tick):
+        self._asked = self._asked + 1 if self.lost else 0
+        if self.lost and (self.leads or self._asked > _PATIENCE):
             self.crash()
             self.start()
             return
         if not self.leads:
             return
-        progress = raft.tracker.progress.values()
+        progress = self.node.raft.tracker.progress.values()
         wanted = max((one.wanted_snapshot for one in progress), default=0)
         if wanted > self.disk.visible.latest_snapshot.index:
             if self.store.applied < wanted:
