@@ -132,6 +132,8 @@ class Member:
     """From this node to the others."""
     process: Process | None = None
     paused: bool = False
+    founded: bool = False
+    """Whether it has had a store: then it does not make another."""
 
 
 @attrs.define
@@ -175,15 +177,17 @@ class Group:
         arguments += ["--peers", place(member.peers), "--clients", place(member.clients)]
         for other, gate in member.gates.items():
             arguments += ["--peer", f"{other}={place(gate.address)}"]
+        if not member.founded:
+            arguments.append("--found")
         member.process = await self.nursery.node([*arguments, *self.options])
 
     async def kill(self, number: int) -> None:
         """End a node at once (SIGKILL)."""
-        process = self.members[number].process
-        if process is not None:
-            await process.kill()
-        self.members[number].process = None
-        self.members[number].paused = False
+        member = self.members[number]
+        if member.process is not None:
+            await member.process.kill()
+        member.founded = member.founded or any(member.folder.glob("snapshot-*"))
+        member.process, member.paused = None, False
 
     def pause(self, number: int, *, paused: bool = True) -> None:
         """Stop a node where it is (SIGSTOP), or let it go on."""

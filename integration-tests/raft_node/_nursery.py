@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -92,16 +93,19 @@ class Process:
         """Send a signal; nobody else can have got the number meanwhile."""
         signal.pidfd_send_signal(self._handle, what)
 
-    async def kill(self) -> None:
-        """End it at once, and wait until it is gone."""
+    async def ended(self) -> None:
+        """Wait until it is gone."""
         loop = asyncio.get_running_loop()
         gone = loop.create_future()
         loop.add_reader(self._handle, gone.set_result, None)
         try:
-            self.send_signal(signal.SIGKILL)
             await gone
-        except ProcessLookupError:
-            pass  # it had ended by itself
         finally:
             loop.remove_reader(self._handle)
-            os.close(self._handle)
+
+    async def kill(self) -> None:
+        """End it at once, and wait until it is gone."""
+        with suppress(ProcessLookupError):  # it had ended by itself
+            self.send_signal(signal.SIGKILL)
+        await self.ended()
+        os.close(self._handle)

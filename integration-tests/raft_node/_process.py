@@ -46,6 +46,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--peer", type=member, action="append", default=[], metavar="ID=HOST:PORT", dest="others"
     )
+    parser.add_argument("--found", action="store_true", help="make the store: once in its life")
     parser.add_argument("--tick", type=float, default=0.05, help="seconds")
     parser.add_argument("--snapshot-every", type=int, default=Limits().snapshot_every)
     parser.add_argument("--keep", type=int, default=Limits().keep)
@@ -103,15 +104,25 @@ class _Counting:
 
 
 def open_store(options: argparse.Namespace) -> FileStorage:
-    """Open this node's store; make it if this is the node's first start."""
+    """Open this node's store; make it if this is the first start of a founder.
+
+    Who has lost its disk does not know what it has promised, so it does not come back by itself.
+
+    Raises:
+        NotFoundError: There is no store, and the group is not being founded.
+
+    """
     folder = CountingFolder(options.folder)
     try:
-        return FileStorage.open(folder)
+        store = FileStorage.open(folder)
     except NotFoundError:
+        if not options.found:
+            raise
         store = FileStorage.create(folder)
+    if options.found and not store.snapshot_index:
         voters = tuple(sorted((options.id, *(number for number, _ in options.others))))
         store.save(Snapshot(index=1, term=1, conf_state=ConfState(voters=voters)))
-        return store
+    return store
 
 
 async def serve(options: argparse.Namespace) -> int:

@@ -57,7 +57,7 @@ def ours(*options: str) -> Generator[Leader]:
     ports = free_ports(6)
     with scratch() as folder, ExitStack() as running:
         for number in range(1, 4):
-            command = [sys.executable, "-m", "raft_node", "--id", str(number)]
+            command = [sys.executable, "-m", "raft_node", "--found", "--id", str(number)]
             command += ["--folder", str(folder / str(number))]
             command += ["--peers", f"{HOST}:{ports[number - 1]}"]
             command += ["--clients", f"{HOST}:{ports[number + 2]}"]
