@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast
 
 import aiohttp
 import attrs
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from toka.types import Json, JsonObject
 
 T = TypeVar("T")
+
+NOT_MODIFIED: Final = 304
+POLLED: Final = 64
+"""Answers that are kept for `poll`; with more, all are asked for anew."""
 
 
 @attrs.frozen
@@ -49,6 +53,12 @@ class Client:
             )
         self._url = url.rstrip("/")
         self._token = token
+        self._polled: dict[tuple[str, ...], tuple[str, object]] = {}
+
+    @property
+    def url(self) -> str:
+        """The address of the service."""
+        return self._url
 
     async def __aenter__(self) -> Self:
         headers = {"Authorization": f"Bearer {self._token}"}
@@ -66,6 +76,32 @@ class Client:
             ServiceRefused: The service says no.
         """
         return await self._ask("GET", path, kind, query, None)
+
+    async def poll(self, path: str, kind: type[T], **query: str) -> T:
+        """Return what is at a path, which is not sent again while it is the same.
+
+        Raises:
+            Unreachable: No service answers.
+            ServiceRefused: The service says no.
+        """
+        place = (path, *query, *query.values())
+        tag, known = self._polled.get(place, ("", None))
+        try:
+            async with self._session.get(
+                self._url + path, params=query, headers={"If-None-Match": tag} if tag else {}
+            ) as answer:
+                if answer.status == NOT_MODIFIED:
+                    assert known is not None  # noqa: S101 - or no tag would have been sent
+                    return cast("T", known)
+                data = await answer.read()
+                await self._check(answer, data)
+                value = msgspec.json.decode(data, type=kind)
+        except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError) as error:
+            raise self._unreachable(error) from error
+        if len(self._polled) >= POLLED:
+            self._polled.clear()
+        self._polled[place] = (answer.headers.get("ETag", ""), value)
+        return value
 
     async def post(self, path: str, kind: type[T], body: Mapping[str, Json]) -> T:
         """Send a body to a path and return the answer.

@@ -28,6 +28,7 @@ _COMMANDS: Final = {
     "token": ("_token", "Mint and inspect capability tokens."),
     "tools": ("_tools", "List tools, and call one."),
     "cvm": ("_cvm", "Run WebAssembly guests that may do what is granted."),
+    "top": ("_top", "Show what a running service does, live."),
     "perf": ("_perf", "Record where a command spends its time or memory, and show it."),
     "init": ("_init", "Write a first specification to start from."),
     "doctor": ("_doctor", "Look for what is wrong with a data directory, and say what to do."),

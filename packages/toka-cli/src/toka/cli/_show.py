@@ -21,12 +21,14 @@ MARKS: Final = {
     "cancelled": "-",
     "terminated": "-",
     "interrupted": "‖",
+    "paused": "‖",
 }
 COLOURS: Final = {
     "running": "cyan",
     "asking": "yellow",
     "suspended": "yellow",
     "interrupted": "yellow",
+    "paused": "yellow",
     "completed": "green",
     "failed": "red",
     "cancelled": "magenta",
