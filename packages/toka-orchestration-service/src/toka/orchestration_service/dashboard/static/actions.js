@@ -30,7 +30,7 @@ const bodyOf = (form, submitter) => {
   return body;
 };
 
-async function send(form, submitter) {
+async function send(form, body) {
   // Kept on the form: sending again after a lost answer is the same request, not a second one.
   form.dataset.key ||= key();
   const response = await fetch(form.dataset.api, {
@@ -38,7 +38,7 @@ async function send(form, submitter) {
     headers: {
       "Content-Type": "application/json", "X-Toka-Mark": mark(), "Idempotency-Key": form.dataset.key,
     },
-    body: JSON.stringify(bodyOf(form, submitter)),
+    body: JSON.stringify(body),
   });
   if (response.status < 500) delete form.dataset.key;
   const text = await response.text();
@@ -51,9 +51,10 @@ async function submit(form, submitter) {
   const fault = form.querySelector("[data-fault]");
   fault.textContent = "";
   form.setAttribute("aria-busy", "true");
-  submitter.disabled = true;
   try {
-    const answer = await send(form, submitter);
+    const body = bodyOf(form, submitter);
+    submitter.disabled = true;
+    const answer = await send(form, body);
     form.closest("dialog")?.close();
     const then = form.dataset.then?.replace("{run}", answer.run?.run ?? "");
     if (then) location.href = then;
