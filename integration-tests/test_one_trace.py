@@ -238,6 +238,8 @@ def test_from_the_request_to_the_process_that_a_tool_started(
     tasks = {f"00-{REMOTE_TRACE}-{span.identity}-01" for span in spans[:-1]}
     assert log["agent.spawned.v1"] <= tasks
     assert log["step.completed.v1"] | log["task.completed.v1"] <= tasks
+    for kind in (kind for kind in log if kind.startswith(("agent.", "task.", "step."))):
+        assert {trace.split("-")[1] for trace in log[kind]} == {REMOTE_TRACE}
 
 
 def _events(folder: Path) -> dict[str, set[str]]:
