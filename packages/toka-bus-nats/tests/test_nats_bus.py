@@ -10,6 +10,7 @@ import pytest
 from toka.bus.nats import (
     BusClosed,
     BusUnavailable,
+    DurableDiffers,
     Gap,
     InvalidName,
     NatsBus,
@@ -105,6 +106,16 @@ async def test_a_subscriber_gets_the_items_of_one_stream(server):
         await bus.publish([*items, *theirs])
         assert await take(other, 4) == theirs
         assert await take(even, 2) == [item for item in theirs if item.position % 2 == 0]
+
+
+async def test_a_durable_name_is_for_the_kinds_that_it_was_made_for(server):
+    async with await NatsBus.open(server.url, Item) as bus:
+        await (await bus.subscribe("task.", durable="reader")).aclose()
+        await (await bus.subscribe("task.", durable="reader")).aclose()
+        for kinds in ("", "agent.", "task.started.v1"):
+            with pytest.raises(DurableDiffers) as caught:
+                await bus.subscribe(kinds, durable="reader")
+            assert caught.value.details["made_for"] == "toka.task.>"
 
 
 async def take_what_is_there(subscription):

@@ -3,7 +3,13 @@
 from toka.bus.core import BusClosed, BusError, Gap
 from toka.bus.nats._bus import MAX_BYTES, PATIENCE, NatsBus
 from toka.bus.nats._codec import Publishable
-from toka.bus.nats._errors import BusUnavailable, InvalidName, PublishRefused, UndecodableItem
+from toka.bus.nats._errors import (
+    BusUnavailable,
+    DurableDiffers,
+    InvalidName,
+    PublishRefused,
+    UndecodableItem,
+)
 from toka.bus.nats._subscription import ACK_WAIT, NatsSubscription
 
 __all__ = [
@@ -13,6 +19,7 @@ __all__ = [
     "BusClosed",
     "BusError",
     "BusUnavailable",
+    "DurableDiffers",
     "Gap",
     "InvalidName",
     "NatsBus",

@@ -239,6 +239,7 @@ class NatsBus(Generic[T]):
         Raises:
             BusClosed: The bus was closed.
             InvalidName: A name cannot be part of a subject.
+            DurableDiffers: The durable name was made for other kinds.
             BusUnavailable: No server answered.
         """
         if self._closed:

@@ -5,6 +5,7 @@ BusError (of toka.bus.core)
 ├── BusUnavailable
 ├── PublishRefused
 ├── InvalidName
+├── DurableDiffers
 └── UndecodableItem
 """
 
@@ -55,6 +56,19 @@ class InvalidName(BusError):
             f"The {what} {name!r} cannot be part of a NATS subject.",
             hint="Use segments of letters, digits, '-' and '_', joined by dots.",
             details={"name": name},
+        )
+
+
+class DurableDiffers(BusError):
+    """A durable name was made for other kinds than are asked for under it now."""
+
+    default_code = "bus.durable_differs"
+
+    def __init__(self, durable: str, made_for: str, wanted: str) -> None:
+        super().__init__(
+            f"The durable name {durable!r} was made for {made_for!r} and is asked for {wanted!r}.",
+            hint="Use another name, or delete the consumer of this one on the server.",
+            details={"durable": durable, "made_for": made_for, "wanted": wanted},
         )
 
 

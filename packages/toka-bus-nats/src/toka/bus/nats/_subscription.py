@@ -13,7 +13,7 @@ from nats.js import JetStreamContext
 from nats.js import errors as js_errors
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from toka.bus.core import Gap
-from toka.bus.nats._errors import UndecodableItem
+from toka.bus.nats._errors import DurableDiffers, UndecodableItem
 from toka.bus.nats._subjects import check_name, subject_filter
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ class NatsSubscription(Generic[T]):
 
         Raises:
             InvalidName: A name cannot be part of a subject.
+            DurableDiffers: The durable name was made for other kinds.
             TimeoutError: The server did not answer.
         """
         context = JetStreamContext(client)
@@ -109,6 +110,9 @@ class NatsSubscription(Generic[T]):
             except js_errors.NotFoundError:
                 pass
             else:
+                made_for, wanted_now = known.config.filter_subject, config.filter_subject
+                if made_for != wanted_now:
+                    raise DurableDiffers(durable, str(made_for), str(wanted_now))
                 config = known.config
                 floor = known.ack_floor.stream_seq if known.ack_floor else 0
                 after = max(floor, (config.opt_start_seq or 1) - 1)
