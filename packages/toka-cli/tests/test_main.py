@@ -10,8 +10,10 @@ from toka.cli import _main, main
 from toka.cli._errors import NoDataDirectory, UsageError
 
 COMMANDS = [
-    *([name] for name in _main._COMMANDS if name not in ("store", "token", "tools")),
+    *([name] for name in _main._COMMANDS if name not in ("cvm", "llm", "store", "token", "tools")),
     *(["store", name] for name in ("backup", "compact", "copy", "repair", "stats", "verify")),
+    ["llm", "serve"],
+    ["llm", "models"],
     ["token", "mint"],
     ["token", "inspect"],
     ["tools", "list"],

@@ -27,6 +27,7 @@ _COMMANDS: Final = {
     "store": ("_store", "Verify, copy, back up, compact and repair logs of events."),
     "token": ("_token", "Mint and inspect capability tokens."),
     "tools": ("_tools", "List tools, and call one."),
+    "llm": ("_llm", "Serve language models to existing programs, and list them."),
     "cvm": ("_cvm", "Run WebAssembly guests that may do what is granted."),
     "top": ("_top", "Show what a running service does, live."),
     "perf": ("_perf", "Record where a command spends its time or memory, and show it."),
