@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from toka.orchestration_service.dashboard import _pages
+from toka.orchestration_service.dashboard import _mount, _pages
 
 pytestmark = pytest.mark.anyio
 
@@ -151,3 +151,16 @@ async def test_a_page_says_where_in_the_log_it_was_drawn(served, browser):
 async def test_the_root_leads_to_the_runs(browser):
     for path in ("/", "/ui"):
         assert (await browser.ask(path)).headers["Location"] == "/ui/runs"
+
+
+async def test_what_goes_wrong_unexpectedly_is_a_page_too(served, browser, monkeypatch):
+    async def broken(*_):
+        raise ZeroDivisionError("the secret reason")
+
+    await browser.sign_in(served.token())
+    monkeypatch.setattr(_mount, "_page", broken)
+    answer = await browser.ask("/ui/tools")
+    text = await answer.text()
+    assert (answer.status, answer.content_type) == (500, "text/html")
+    assert "Something unexpected went wrong" in text
+    assert "secret" not in text

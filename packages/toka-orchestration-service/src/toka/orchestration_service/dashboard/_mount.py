@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
+import msgspec
 from aiohttp import web
 
 from toka.auth import AuthenticationError
 from toka.orchestration_service._errors import NotFound
+from toka.orchestration_service._problems import MEDIA_TYPE, problems
 from toka.orchestration_service._statuses import problem_of
 from toka.orchestration_service.dashboard._api import Api
 from toka.orchestration_service.dashboard._assets import Assets
@@ -20,7 +22,7 @@ from toka.orchestration_service.dashboard._templates import Templates, theme_of
 from toka.types import TokaError
 
 if TYPE_CHECKING:
-    from aiohttp.typedefs import Handler
+    from aiohttp.typedefs import Handler, Middleware
 
     from toka.orchestration_service._service import Service
     from toka.orchestration_service.dashboard._pages import Page
@@ -40,6 +42,8 @@ def add_dashboard(app: web.Application, service: Service) -> None:
     assets = Assets()
     templates = Templates(assets, service.version)
     sign_in = SignIn(service, templates)
+    # Outermost but for what measures: whatever was refused, people get a page of it.
+    app.middlewares.insert(app.middlewares.index(problems), _for_people(templates))
     router = app.router
     router.add_get("/", _to_runs)
     router.add_get(ROOT, _to_runs)
@@ -52,6 +56,23 @@ def add_dashboard(app: web.Application, service: Service) -> None:
     for page in PAGES:
         router.add_get(page.pattern, _shown(service, templates, page))
     router.add_get(f"{ROOT}/{{rest:.*}}", _shown(service, templates, None))
+
+
+def _for_people(templates: Templates) -> Middleware:
+    """Return what shows a problem document that a person would get as a page."""
+
+    @web.middleware
+    async def show(request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await handler(request)
+        if not is_page(request.path) or LIVE_HEADER in request.headers:
+            return response
+        if response.content_type != MEDIA_TYPE or not isinstance(response, web.Response):
+            return response
+        problem = msgspec.json.decode(cast("bytes", response.body))
+        context = {"problem": problem, "theme": theme_of(request)}
+        return templates.response("fault.html", context, status=response.status)
+
+    return show
 
 
 async def _to_runs(_: web.Request) -> web.Response:

@@ -43,17 +43,18 @@ export async function refresh() {
   document.dispatchEvent(new Event("toka:refreshed"));
 }
 
-// At most one request at a time and one in PAUSE; what happens meanwhile asks for one more.
+// At most one request at a time, and never for more than a third of the time; what happens meanwhile asks for one more.
 export const refresher = () => {
   let state = "idle";
   const run = async () => {
     state = "running";
+    const began = performance.now();
     try {
       await refresh();
     } catch {
       // The connection is gone: the stream says so, and asks again when it is back.
     }
-    await new Promise((resolve) => setTimeout(resolve, PAUSE));
+    await new Promise((resolve) => setTimeout(resolve, Math.max(PAUSE, 2 * (performance.now() - began))));
     const again = state === "again";
     state = "idle";
     if (again) run();
