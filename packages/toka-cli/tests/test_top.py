@@ -4,6 +4,7 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
+import anyio
 import pytest
 from textual.pilot import Pilot
 
@@ -44,12 +45,16 @@ def text_of(app: TopApp) -> str:
     )
 
 
+def _beginnings(app: TopApp) -> list[list[str]]:
+    return [line.split()[:3] for line in text_of(app).splitlines()]
+
+
 async def until(pilot: Pilot, app: TopApp, wanted: str) -> str:
-    for _ in range(200):
-        await pilot.pause(0.02)
-        if wanted in text_of(app):
-            return text_of(app)
-    raise AssertionError(f"{wanted!r} is not in:\n{text_of(app)}")
+    with anyio.move_on_after(20):
+        while wanted not in text_of(app):
+            await pilot.pause(0.02)
+    assert wanted in text_of(app)
+    return text_of(app)
 
 
 async def test_shows_runs_and_the_agents_of_the_chosen_one(app, client):
@@ -61,8 +66,11 @@ async def test_shows_runs_and_the_agents_of_the_chosen_one(app, client):
         assert "1 running of the newest 1, 1 agents so far, 1 to answer" in shown
         (line,) = [line for line in shown.splitlines() if run in line]
         assert line.split()[:5] == ["▶", "running", run, "asking", "0/1"]
-        (agent,) = [line for line in shown.splitlines() if "▶ running  asking" in line]
-        assert agent.split()[:3] == ["▶", "running", "asking"]
+        # The agent as it is in the log may be a moment newer than the run.
+        with anyio.move_on_after(20):
+            while ["▶", "running", "asking"] not in _beginnings(app):
+                await pilot.pause(0.02)
+        assert ["▶", "running", "asking"] in _beginnings(app)
         assert "q Leave  p Pause or go on  c Cancel (twice)" in shown
 
 

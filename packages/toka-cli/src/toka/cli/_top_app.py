@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final, cast
 
 import attrs
 from rich.text import Text
@@ -101,7 +101,7 @@ class TopApp(App[None]):
         await self._client.__aexit__()
 
     def _table(self, name: str) -> DataTable[Text]:
-        return self.query_one(f"#{name}", DataTable)
+        return cast("DataTable[Text]", self.query_one(f"#{name}"))
 
     async def look(self) -> None:
         """Ask the service, and show what it says; say so if it does not answer."""
