@@ -164,7 +164,8 @@ class _Wanted:
 
 
 async def _serve(wanted: _Wanted, *, print_link: bool, print_token: bool) -> None:
-    from toka.cli._endpoints import open_endpoints  # noqa: PLC0415 - not for --help
+    from toka.cli._access_facts import DirectoryFacts  # noqa: PLC0415 - not for --help
+    from toka.cli._endpoints import open_endpoints  # noqa: PLC0415
     from toka.cli._host import open_host  # noqa: PLC0415
     from toka.cli._identities import read_identities  # noqa: PLC0415
     from toka.cli._reload import Reloader, held_to  # noqa: PLC0415
@@ -203,6 +204,7 @@ async def _serve(wanted: _Wanted, *, print_link: bool, print_token: bool) -> Non
                 live=live,
                 public_url=public_url,
                 endpoints=endpoints,
+                facts=DirectoryFacts(data),
                 links=links,
                 metrics=observation.metrics,
             ),
