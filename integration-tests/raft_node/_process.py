@@ -19,6 +19,7 @@ from raft_storage import FileStorage, NotFoundError, SystemFolder
 
 from ._links import Address, Incoming, Link, Links
 from ._machine import Table
+from ._promptness import ask_for_short_slices, loop_factory
 from ._replica import Limits, Replica
 from ._service import Service
 
@@ -32,7 +33,9 @@ def main(arguments: Sequence[str]) -> int:
     """Run until the process is told to end; the status is 1 if the disk failed."""
     options = parse(arguments)
     logging.basicConfig(format=f"node {options.id}: %(message)s", level=logging.WARNING)
-    return asyncio.run(serve(options))
+    ask_for_short_slices()
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        return runner.run(serve(options))
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
