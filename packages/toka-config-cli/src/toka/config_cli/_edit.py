@@ -11,7 +11,7 @@ from pathlib import Path
 
 from toka.config_cli._change import Put, Take, rewrite, transact
 from toka.config_cli._document import load
-from toka.config_cli._file import format_of
+from toka.config_cli._file import format_of, read
 from toka.config_cli._key_path import parse_path
 from toka.config_cli._parser import add_document, add_rules, add_write, settings
 from toka.config_cli._refuse import refuse
@@ -104,7 +104,7 @@ def _in_editor(snapshot: Snapshot) -> str:
         status = subprocess.run([*shlex.split(editor), str(copy)], check=False).returncode  # noqa: S603 - the person's own editor
         if status:
             refuse("UsageError", f"The editor ended with status {status}.", "Nothing was written.")
-        text = copy.read_bytes().decode()
+        text = read(copy).text
     document = load(text, format_of(snapshot.path), 0)
     document.data()
     return text

@@ -70,7 +70,7 @@ def read(path: Path) -> Snapshot:
     """
     try:
         real = path.resolve(strict=True)
-        with real.open("rb") as file:
+        with open(real, "rb", opener=_without_waiting) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 refuse("FileUnusable", f"{path} is no regular file.", "Name a file.")
@@ -88,6 +88,10 @@ def read(path: Path) -> Snapshot:
         line = data.count(b"\n", 0, error.start) + 1
         what = f"{path}: line {line} holds byte 0x{data[error.start]:02X}, which is not UTF-8."
         refuse("FileUnusable", what, "Save it as UTF-8.")
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a pipe keeps nobody waiting
 
 
 @contextlib.contextmanager
