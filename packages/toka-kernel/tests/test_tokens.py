@@ -2,9 +2,10 @@
 
 import attrs
 import pytest
+from msgspec import Raw
 
 from toka.kernel import TOKENS
-from toka.types import NANOSECONDS, SpawnAgent, TerminateAgent
+from toka.types import NANOSECONDS, EmitObservation, SpawnAgent, TerminateAgent
 
 SPAWN = ("agent:spawn:**",)
 
@@ -70,3 +71,21 @@ def test_expired_tokens_are_looked_for_only_when_there_are_twice_as_many(world):
         if world.state.sweep != before:
             looked_at.append(len(world.state.tokens))
     assert looked_at == [64, 128, 256]
+
+
+def test_tokens_of_agents_are_forgotten_after_their_family_has_ended(world):
+    lasting = world.root()
+    kept = world.claims(lasting, f"agent:act:{lasting}")
+    world.do(EmitObservation(lasting, "here", Raw(b"1")), kept)
+    for _ in range(500):
+        run = world.root()
+        own = world.claims(run, f"agent:act:{run}")
+        world.do(EmitObservation(run, "here", Raw(b"1")), own)
+        world.do(TerminateAgent(run, ""))
+    assert len(world.state.tokens) <= 64
+    assert kept.token_id in world.state.tokens
+    # One that comes back is admitted anew, and allows what it says: its agent is gone.
+    assert (
+        world.refused(EmitObservation(run, "here", Raw(b"1")), own).code == "kernel.unknown_agent"
+    )
+    assert world.replayed() == world.state

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+import re
+from typing import TYPE_CHECKING, Final, Literal
 
 import attrs
 
@@ -29,7 +30,7 @@ from toka.kernel._state import (
     KernelState,
     Reservation,
 )
-from toka.types import NANOSECONDS, AgentId, EntityId
+from toka.types import NANOSECONDS, AgentId, EntityId, root_of
 
 if TYPE_CHECKING:
     from toka.kernel._approval_facts import (
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
     from toka.kernel._budget_facts import BudgetReserved, BudgetSettled
     from toka.kernel._event import KernelEvent
     from toka.kernel._system_facts import HostOpened, TokenAdmitted
+
+_ROOT: Final = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}")
+"""What the first part of an agent's path looks like, and a person's name hardly does."""
 
 
 def approval_requested(
@@ -157,22 +161,32 @@ def budget_settled(state: KernelState, event: KernelEvent, body: BudgetSettled) 
 
 
 def token_admitted(state: KernelState, event: KernelEvent, body: TokenAdmitted) -> KernelState:
-    """Remember what the token said, until it has expired, and open the accounts that it draws on.
+    """Remember what the token said, while it is of use, and open the accounts that it draws on.
 
-    Expired tokens are looked for only when there are twice as many as after the last look, so the
-    cost for each token stays constant, and memory stays within twice what is valid.
+    Those that have expired, and those of agents whose family has ended, are looked for only when
+    there are twice as many as after the last look, so the cost for each token stays constant, and
+    memory stays within twice what is of use.
     """
     tokens, sweep = state.tokens.insert(body.token, body), state.sweep
     accounts = open_accounts(state.accounts, body)
     if len(tokens) >= sweep:
         for token, admitted in state.tokens.items():
-            if admitted.expires_at * NANOSECONDS <= event.time:
+            if _is_of_no_use(state, admitted, event.time):
                 tokens = tokens.remove(token)
         for name, account in accounts.items():
             if account.until * NANOSECONDS <= event.time and account.idle:
                 accounts = accounts.remove(name)
         sweep = max(FIRST_SWEEP, 2 * len(tokens))
     return attrs.evolve(state, tokens=tokens, sweep=sweep, accounts=accounts)
+
+
+def _is_of_no_use(state: KernelState, admitted: TokenAdmitted, now: int) -> bool:
+    if admitted.expires_at * NANOSECONDS <= now:
+        return True
+    # An agent's token outlives its run by up to an hour, and a run may take milliseconds. Should
+    # somebody use it all the same, it is admitted anew, which is on record.
+    root = root_of(AgentId(admitted.subject))
+    return _ROOT.fullmatch(root) is not None and root not in state.families
 
 
 def host_opened(state: KernelState, event: KernelEvent, body: HostOpened) -> KernelState:
