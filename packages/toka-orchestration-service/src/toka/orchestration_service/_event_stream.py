@@ -1,7 +1,8 @@
 """The log as server-sent events, resumable at any position.
 
 Each stream has its own place in the log: one that is slow reads from the store what it missed, and
-keeps nobody else waiting. One that takes nothing at all for a minute is ended.
+keeps nobody else waiting. Those that keep up share the bytes that they are sent. One that takes
+nothing at all for a minute is ended.
 """
 
 from __future__ import annotations
@@ -10,20 +11,18 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 import attrs
-import msgspec
 from aiohttp import web
 
 from toka.auth import AuthenticationError
 from toka.orchestration_service._errors import MalformedRequest, TooMany
+from toka.orchestration_service._feed import Choice, frame_data
 from toka.orchestration_service._projection import events_after
-from toka.orchestration_service._render import render_event
 from toka.types import InvalidValueError, check_entity_id
 
 if TYPE_CHECKING:
     from toka.orchestration_service._call import Call
-    from toka.runtime import Logged
 
-MAX_STREAMS: Final = 256
+MAX_STREAMS: Final = 1_024
 WRITE_SECONDS: Final = 60.0
 _MAX_POSITION: Final = 2**53
 _RETRY: Final = b"retry: 1000\n\n"
@@ -31,23 +30,20 @@ _KEEP_ALIVE: Final = b": keep-alive\n\n"
 
 
 @attrs.frozen
-class _Choice:
-    """Which events a stream has."""
+class _Wanted:
+    """What a client asked for."""
 
     after: int
-    kinds: tuple[str, ...]
-    """Whole kinds, or what they begin with, each with a dot at its end."""
-    run: str
+    choice: Choice
     limit: int
     """0 for no limit."""
     until: int | None
     """Position after which the stream ends; None if it goes on with what comes."""
 
-    def takes(self, logged: Logged) -> bool:
-        event = logged.event
-        below = f"{event.kind}."
-        fits = not self.kinds or any(below.startswith(kind) for kind in self.kinds)
-        return fits and (not self.run or event.intent == self.run)
+    @property
+    def ends(self) -> bool:
+        """Whether the stream ends by itself."""
+        return self.limit > 0 or self.until is not None
 
 
 async def stream_events(call: Call) -> web.StreamResponse:
@@ -58,18 +54,18 @@ async def stream_events(call: Call) -> web.StreamResponse:
         MalformedRequest: A parameter is no good, or the position is beyond the log's end.
         TooMany: Too many streams are open.
     """
-    choice = _choose(call)
+    wanted = _choose(call)
     meter = call.service.meter
     if meter.streams >= MAX_STREAMS:
         raise TooMany(f"{MAX_STREAMS} streams are open, the most that are served.")
     meter.streams += 1
     try:
-        return await _stream(call, choice)
+        return await _stream(call, wanted)
     finally:
         meter.streams -= 1
 
 
-def _choose(call: Call) -> _Choice:
+def _choose(call: Call) -> _Wanted:
     run = _run(call)
     call.require(f"event:read:{run}/**" if run else "event:read:**")
     position = call.service.runtime.position
@@ -82,7 +78,8 @@ def _choose(call: Call) -> _Choice:
     given = call.request.query.getall("kind", [])
     kinds = tuple(kind if kind.endswith(".") else f"{kind}." for kind in given if kind)
     limit = call.number("limit", 0, _MAX_POSITION)
-    return _Choice(after, kinds, run, limit, None if call.flag("follow", usual=True) else position)
+    until = None if call.flag("follow", usual=True) else position
+    return _Wanted(after, Choice(kinds, run), limit, until)
 
 
 def _after(call: Call) -> int:
@@ -103,11 +100,11 @@ def _run(call: Call) -> str:
         raise MalformedRequest(f"run={run[:40]!r} names no run.") from error
 
 
-async def _stream(call: Call, choice: _Choice) -> web.StreamResponse:
+async def _stream(call: Call, wanted: _Wanted) -> web.StreamResponse:
     response = web.StreamResponse(headers={"X-Accel-Buffering": "no"})
     response.content_type = "text/event-stream"
     await response.prepare(call.request)
-    stream = _Stream(call, choice, response)
+    stream = _Stream(call, wanted, response)
     try:
         async with anyio.create_task_group() as group:
             group.start_soon(stream.keep_alive, group.cancel_scope)
@@ -123,25 +120,41 @@ async def _stream(call: Call, choice: _Choice) -> web.StreamResponse:
 class _Stream:
     """One client's place in the log."""
 
-    def __init__(self, call: Call, choice: _Choice, response: web.StreamResponse) -> None:
+    def __init__(self, call: Call, wanted: _Wanted, response: web.StreamResponse) -> None:
         self._call = call
-        self._choice = choice
+        self._wanted = wanted
         self._response = response
 
     async def send(self) -> None:
         """Send what was chosen."""
         await self._write(_RETRY)
-        choice, sent = self._choice, 0
-        if choice.until is not None and choice.until <= choice.after:
+        wanted, feed = self._wanted, self._call.service.feed
+        if wanted.ends:
+            await self._send_from_log(wanted.after, wanted.until)
             return
-        async with events_after(self._call.service.runtime, choice.after) as events:
+        position = wanted.after
+        while True:
+            if not feed.reaches(position):
+                position = await self._send_from_log(position, feed.position)
+            piece = feed.after(position, wanted.choice)
+            if piece.data:
+                await self._write(piece.data)
+            position = piece.position
+            await feed.wait(position)
+
+    async def _send_from_log(self, after: int, until: int | None) -> int:
+        """Send what the log has up to a position, and return that; or as much as is wanted."""
+        wanted, sent = self._wanted, 0
+        if until is not None and until <= after:
+            return after
+        async with events_after(self._call.service.runtime, after) as events:
             async for logged in events:
-                if choice.takes(logged):
-                    data = msgspec.json.encode(render_event(logged))
-                    await self._write(b"id: %d\ndata: %b\n\n" % (logged.position, data))
+                if wanted.choice.takes(logged.event.body.kind, logged.event.intent):
+                    await self._write(frame_data(logged))
                     sent += 1
-                if sent == choice.limit > 0 or logged.position == choice.until:
-                    return
+                if sent == wanted.limit > 0 or logged.position == until:
+                    return logged.position
+        return after
 
     async def keep_alive(self, scope: anyio.CancelScope) -> None:
         """Show that the stream lives, and end it when its token no longer does."""

@@ -12,6 +12,7 @@ import attrs
 
 from toka.orchestration_service._answers import Answers
 from toka.orchestration_service._executions import Executions
+from toka.orchestration_service._feed import Feed
 from toka.orchestration_service._live import Live
 from toka.orchestration_service._meter import Meter
 from toka.orchestration_service._projection import Projection
@@ -61,6 +62,7 @@ class Service:
         authenticator: Decides which tokens are good.
         settings: Where it works.
         projection: What reads are served from.
+        feed: What streams of events are served from.
         executions: The runs that go on.
         meter: Counts requests.
         answers: Keeps the newest answers to reads.
@@ -76,6 +78,7 @@ class Service:
         self.authenticator = authenticator
         self.settings = settings
         self.projection = Projection(orchestrator.runtime, settings.data_dir / "views.db")
+        self.feed = Feed(orchestrator.runtime)
         self.executions = Executions(orchestrator, settings.live)
         self.meter = Meter()
         self.answers = Answers()
@@ -116,6 +119,7 @@ async def open_service(
     async with anyio.create_task_group() as group:
         await group.start(service.executions.run)
         group.start_soon(service.projection.follow, name="projection")
+        group.start_soon(service.feed.follow, name="feed")
         try:
             yield service
         finally:
