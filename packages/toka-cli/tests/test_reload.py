@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -81,15 +82,17 @@ class Running:
                 return error.code, msgspec.json.decode(error.read())
 
 
-@pytest.fixture
-def running(command: list[str], toka, tmp_path: Path) -> Iterator[Running]:
-    data = tmp_path / ".toka"
-    data.mkdir()
-    config = data / "service.toml"
-    config.write_text('log_level = "warning"\n')
-    config.chmod(0o600)
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Return one service for all: starting one takes longer than any of the tests."""
+    folder = tmp_path_factory.mktemp("reload")
+    command = [sys.executable, "-m", "toka.cli"]
+    config = folder / ".toka" / "service.toml"
+    config.parent.mkdir()
+    config.touch(0o600)
     process = subprocess.Popen(  # noqa: S603 - our own
         [*command, "serve", "--port", "0"],
+        cwd=folder,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -98,7 +101,8 @@ def running(command: list[str], toka, tmp_path: Path) -> Iterator[Running]:
     assert process.stdout is not None
     assert process.stderr is not None
     url = process.stdout.readline().split()[-1]
-    token = toka("token", "mint", "--subject", "me", *PERMISSIONS).out.strip()
+    mint = [*command, "token", "mint", "--subject", "me", *PERMISSIONS]
+    token = subprocess.check_output(mint, cwd=folder, text=True).strip()  # noqa: S603 - our own
     lines: Queue[str] = Queue()
     reader = Thread(
         target=lambda errors: [lines.put(line) for line in errors], args=[process.stderr]
@@ -108,14 +112,25 @@ def running(command: list[str], toka, tmp_path: Path) -> Iterator[Running]:
         yield Running(process, url, token, config, lines)
     finally:
         process.terminate()
-        assert process.wait(15) == 0
+        assert process.wait(30) == 0
         reader.join()
         process.stdout.close()
         process.stderr.close()
 
 
-def test_a_written_file_is_taken_without_a_restart(running: Running, tmp_path: Path) -> None:
-    folder = tmp_path / "specs"
+@pytest.fixture
+def running(service: Running, monkeypatch: pytest.MonkeyPatch) -> Running:
+    """Return the service with an empty configuration."""
+    monkeypatch.chdir(service.config.parent.parent)
+    service.write("")
+    os.kill(service.process.pid, signal.SIGHUP)
+    service.said("SIGHUP")
+    service.said("configuration taken")
+    return service
+
+
+def test_a_written_file_is_taken_without_a_restart(running: Running) -> None:
+    folder = Path("specs")
     folder.mkdir()
     (folder / "lister.yaml").write_text(SPEC)
     assert running.ask("/v1/runs", {"source": "lister.yaml"})[0] == 422
@@ -159,12 +174,12 @@ def test_a_wrong_file_is_refused_as_a_whole_and_the_old_one_holds(running: Runni
     assert "list_files" not in names
 
 
-def test_what_needs_a_restart_is_said(running: Running, tmp_path: Path) -> None:
+def test_what_needs_a_restart_is_said(running: Running) -> None:
     running.write('log_level = "error"\n[server]\nport = 1\n')
     # Told whatever the level is.
     assert "log_level warning -> error" in running.said("configuration taken")
     assert "server.port holds from the next start" in running.said("restart the service")
-    (tmp_path / ".toka" / "identities.toml").write_text("")
+    running.config.with_name("identities.toml").write_text("")
     assert "identities.toml" in running.said("holds from the next start")
 
 
@@ -177,8 +192,8 @@ def test_a_signal_takes_it_at_once_and_does_not_end_the_service(running: Running
     assert running.ask("/v1/health")[0] == 200
 
 
-def test_the_next_step_asks_the_model_that_is_routed_to(running: Running, tmp_path: Path) -> None:
-    (tmp_path / "asker.yaml").write_text(ASKER)
+def test_the_next_step_asks_the_model_that_is_routed_to(running: Running) -> None:
+    Path("asker.yaml").write_text(ASKER)
     with start_blocking_portal() as portal, ExitStack() as stack:
         servers = [
             stack.enter_context(

@@ -56,8 +56,7 @@ class Reloader:
     others: tuple[Path, ...] = ()
     """Files that are read at the start alone; that they changed is said."""
     _stamps: dict[Path, _Stamp] = attrs.field(init=False)
-    _due: set[str] = attrs.field(factory=set[str], init=False)
-    """What waits for a restart."""
+    _lock: anyio.Lock = attrs.field(factory=anyio.Lock, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._stamps = self._look()
@@ -104,7 +103,8 @@ class Reloader:
                 logger.warning("%s has changed; it holds from the next start", path)
                 continue
             try:
-                await self._read()
+                async with self._lock:
+                    await self._read()
             except ServiceConfigUnusable as error:
                 logger.error("configuration refused, the old one holds: %s", error)  # noqa: TRY400 - a sentence, no traceback
 
