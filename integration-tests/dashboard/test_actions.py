@@ -67,6 +67,9 @@ def test_an_agent_is_paused_and_resumed(page, begin):
 
 def test_everything_is_reached_by_keys(page, begin):
     begin("guarded.yaml")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    page.keyboard.press("Escape")
     page.keyboard.press("g")
     page.keyboard.press("a")
     page.wait_for_url("**/ui/approvals")
