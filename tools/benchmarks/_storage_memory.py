@@ -45,7 +45,7 @@ class Scan:
     def __str__(self) -> str:
         return (
             f"{self.events:,} events read and proved in {self.seconds:,.1f} s;"
-            f" {self.early:.1f} MiB at most after a tenth of them, {self.grown:+.1f} MiB at the end;"
+            f" {self.early:.1f} MiB at most after a tenth, {self.grown:+.1f} MiB at the end;"
             f" {self.mapped:.1f} MiB of files mapped"
         )
 
