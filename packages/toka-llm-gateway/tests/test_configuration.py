@@ -23,6 +23,8 @@ from toka.llm_gateway import (
     make_model,
     read_configuration,
 )
+from toka.llm_gateway.guards import GuardedModel
+from toka.llm_gateway.telemetry import ObservedModel
 from toka.llm_gateway.testing import DEFAULT_KEY, FakeOpenAI, Raw, Refuse, ScriptedModel, reply
 
 pytestmark = pytest.mark.anyio
@@ -71,6 +73,16 @@ def test_a_file_makes_models(tmp_path):
     assert isinstance(quick, HedgedModel)
     assert isinstance(made.embeddings["small"], OpenAIEmbeddingModel)
     assert "key-" not in repr(made)
+
+
+def test_guards_and_telemetry_are_put_before_every_model(tmp_path):
+    (tmp_path / "key").write_text("key-c\n")
+    more = "\n[guards]\nredact = true\nspotlight = true\nmax_input_tokens = 9\n"
+    telemetry = "[telemetry]\nenabled = true\n"
+    made = read_configuration(FILE.format(key=tmp_path / "key") + more + telemetry, KEYS)
+    for model in made.models.values():
+        assert isinstance(model, ObservedModel)
+        assert isinstance(model._model, GuardedModel)
 
 
 @pytest.mark.parametrize(

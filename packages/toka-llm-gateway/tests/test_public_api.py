@@ -7,10 +7,18 @@ import sys
 import pytest
 
 import toka.llm_gateway
+import toka.llm_gateway.guards
 import toka.llm_gateway.server
+import toka.llm_gateway.telemetry
 import toka.llm_gateway.testing
 
-MODULES = [toka.llm_gateway, toka.llm_gateway.server, toka.llm_gateway.testing]
+MODULES = [
+    toka.llm_gateway,
+    toka.llm_gateway.guards,
+    toka.llm_gateway.server,
+    toka.llm_gateway.telemetry,
+    toka.llm_gateway.testing,
+]
 
 
 @pytest.mark.parametrize("module", MODULES)

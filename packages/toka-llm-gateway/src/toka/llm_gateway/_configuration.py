@@ -14,6 +14,15 @@
     [embeddings.small]
     route = "openai/text-embedding-3-small"
 
+    [guards]                            # of all models
+    redact = true                       # secrets, both ways; the extra `redaction`
+    spotlight = true                    # marks what tools returned
+    max_input_tokens = 200000
+
+    [telemetry]                         # the extra `telemetry`
+    enabled = true
+    contents = false
+
 Keys are never written in the file: it names where they are.
 """
 
@@ -63,10 +72,23 @@ class _Embedding(msgspec.Struct, forbid_unknown_fields=True):
     route: str
 
 
+class _Guards(msgspec.Struct, forbid_unknown_fields=True):
+    redact: bool = False
+    spotlight: bool = False
+    max_input_tokens: int | None = None
+
+
+class _Telemetry(msgspec.Struct, forbid_unknown_fields=True):
+    enabled: bool = False
+    contents: bool = False
+
+
 class _File(msgspec.Struct, forbid_unknown_fields=True):
     providers: dict[str, _Provider]
     models: dict[str, _Model]
     embeddings: dict[str, _Embedding] = {}
+    guards: _Guards | None = None
+    telemetry: _Telemetry | None = None
 
 
 @attrs.frozen
@@ -117,7 +139,37 @@ class _Maker:
             model = LimitedModel(model, described.max_concurrent)
         if described.cache_seconds is not None:
             model = CachedModel(model, MemoryCache(ttl=described.cache_seconds))
-        return model
+        return self._observed(self._guarded(model))
+
+    def _guarded(self, model: Model) -> Model:
+        wanted = self._file.guards
+        if wanted is None:
+            return model
+        # What is not asked for is not loaded.
+        from toka.llm_gateway.guards import (  # noqa: PLC0415
+            GuardedModel,
+            SecretRedactor,
+            Spotlight,
+            TokenLimit,
+        )
+
+        redactors = [SecretRedactor()] if wanted.redact else []
+        marks = [Spotlight()] if wanted.spotlight else []
+        limit = wanted.max_input_tokens
+        limits = [] if limit is None else [TokenLimit(limit)]
+        return GuardedModel(model, prompt=[*redactors, *marks], answer=redactors, request=limits)
+
+    def _observed(self, model: Model) -> Model:
+        wanted = self._file.telemetry
+        if wanted is None or not wanted.enabled:
+            return model
+        try:
+            from toka.llm_gateway.telemetry import ObservedModel  # noqa: PLC0415 - an extra
+        except ImportError as error:
+            raise ConfigurationInvalid(
+                "Telemetry needs OpenTelemetry.", hint="pip install 'toka-llm-gateway[telemetry]'"
+            ) from error
+        return ObservedModel(model, contents=wanted.contents)
 
     def embedding(self, name: str, route: str) -> EmbeddingModel:
         provider, section, model = self._provider(name, route)
