@@ -123,11 +123,8 @@ def test_an_outside_identity_becomes_a_token_of_the_service(command, served, fil
     file.write_text(RULE.format(issuer=issuer.url))
     with served(command) as process:
         status, body = exchange(process.url, issuer.sign())
-        assert (status, body["expires_in"], body["scope"]) == (
-            200,
-            600,
-            "run:read:* auth:introspect:token",
-        )
+        assert (status, body["scope"]) == (200, "run:read:* auth:introspect:token")
+        assert 500 < body["expires_in"] <= 600
         token = body["access_token"]
         assert ask(f"{process.url}/v1/runs", token=token)[0] == 200
         about = ask(f"{process.url}/auth/introspect", {"token": token}, token)[1]

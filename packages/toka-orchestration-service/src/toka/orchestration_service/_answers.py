@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import attrs
 import msgspec
-from aiohttp import web
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
+
+    from aiohttp import web
 
     from toka.orchestration_service._call import Call
     from toka.orchestration_service._route import Route
@@ -43,6 +44,8 @@ class Answer:
 
     def respond(self, request: web.Request, media: str) -> web.Response:
         """Return the response: the body, or that the client has it."""
+        from aiohttp import web  # noqa: PLC0415 - who only runs agents need not load it
+
         headers = {"ETag": f'"{self.tag}"'}
         if _has(request, self.tag):
             return web.Response(status=304, headers=headers)
