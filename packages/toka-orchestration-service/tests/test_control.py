@@ -93,3 +93,29 @@ async def test_an_answer_under_one_key_is_one_answer(served):
     unknown = "/v1/approvals/01JD3X8ZK5Q6T7V8W9XAYBZCDE"
     assert (await steer(served, unknown, "one", decision="approve"))[0] == 422
     assert (await steer(served, unknown, "two", decision="approve"))[0] == 404
+
+
+async def test_a_run_that_has_ended_is_begun_again_as_it_was(served):
+    status, first, _ = await served.ask(
+        "/v1/runs", method="POST", json={"source": "hello.yaml", "inputs": {"name": "Ada"}}
+    )
+    old = await served.ended(first["run"]["run"])
+    path = f"/v1/runs/{old['run']['run']}/retry"
+    status, body, answer = await served.ask(path, method="POST", headers={"Idempotency-Key": "a"})
+    assert status == 201
+    run = body["run"]["run"]
+    assert answer.headers["Location"] == f"/v1/runs/{run}"
+    new = await served.ended(run)
+    assert new["run"]["state"] == "completed"
+    assert (new["source"], new["inputs"]) == (old["source"], {"name": "Ada"})
+    assert new["artifacts"] != old["artifacts"]
+    _, again, _ = await served.ask(path, method="POST", headers={"Idempotency-Key": "a"})
+    assert again["run"]["run"] == run
+    blind = served.token("run:start:*", "agent:*:**", "fs:*:/**")
+    assert (await served.ask(path, method="POST", token=blind))[0] == 403
+
+
+async def test_a_run_that_goes_on_is_not_begun_again(served):
+    run = await ticking(served)
+    status, body, _ = await served.ask(f"/v1/runs/{run}/retry", method="POST")
+    assert (status, body["code"]) == (409, "service.conflict")

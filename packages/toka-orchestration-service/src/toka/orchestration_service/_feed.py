@@ -1,7 +1,7 @@
 """The newest events as they are sent, written once for all who listen.
 
-A few times a second those who listen are told that there is something new. Each then takes all that
-came since, in one piece; whoever stands where others stand gets the very same bytes.
+Ten times a second at most those who listen are told that there is something new. Each then takes
+all that came since, in one piece; whoever stands where others stand gets the very same bytes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 KEPT: Final = 8_192
 """Events in memory; whoever is further behind reads the log."""
-PACE_SECONDS: Final = 0.05
+PACE_SECONDS: Final = 0.1
 """The least time between two tellings; the first event after a silence is told at once."""
 
 

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, get_args
 
 from toka.orchestration import RunDefinition
-from toka.orchestration_service._errors import KeyReused, NotFound
+from toka.orchestration_service._errors import Conflict, KeyReused, NotFound
 from toka.orchestration_service._render import render_run, render_run_detail, state_of
 from toka.orchestration_service._shapes import (
     RunPage,
@@ -14,7 +14,7 @@ from toka.orchestration_service._shapes import (
     StartedRun,
     StartRun,
 )
-from toka.types import AgentId
+from toka.types import NULL, AgentId
 
 if TYPE_CHECKING:
     from toka.orchestration import RunView
@@ -80,6 +80,33 @@ async def start_run(call: Call) -> StartedRun:
     wanted = await call.body(StartRun)
     call.service.executions.require_room()
     definition, warnings = await call.service.sources.define(wanted)
+    return StartedRun(await _begin(call, definition, key), warnings)
+
+
+async def retry_run(call: Call) -> StartedRun:
+    """Begin another run of what an ended run was defined by, under the caller's token.
+
+    Raises:
+        NotFound: There is no such run.
+        Conflict: It has not ended, or was not begun by this engine.
+        Rejected: The token does not cover what the run's agents ask for.
+        KeyReused: The Idempotency-Key was used for another run.
+        TooMany: Too many runs are unfinished.
+    """
+    call.require(f"run:read:{call.parameters['run']}")
+    key, view = call.idempotency_key(), await find_run(call)
+    if not view.ended or view.spec == NULL:
+        raise Conflict(
+            f"Run {view.run} has not ended, or has no definition to begin it by again.",
+            hint="Wait for its end, or cancel it.",
+            details={"run": view.run},
+        )
+    call.service.executions.require_room()
+    definition = call.service.sources.again(RunDefinition.decode(view.spec))
+    return StartedRun(await _begin(call, definition, key), ())
+
+
+async def _begin(call: Call, definition: RunDefinition, key: str) -> Run:
     orchestrator = call.service.orchestrator
     run = await orchestrator.begin(definition, call.token, idempotency_key=key, at_door=True)
     view = await call.service.projection.find(run)
@@ -92,7 +119,7 @@ async def start_run(call: Call) -> StartedRun:
         )
     if not view.ended:
         call.service.executions.start(run)
-    return StartedRun(render(call, view), warnings)
+    return render(call, view)
 
 
 async def find_run(call: Call) -> RunView:

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
 import anyio.to_thread
+import attrs
 import msgspec
 
 from toka.orchestration import SpecCache, define_run, load_specs
 from toka.orchestration_service._errors import InvalidRequest
-from toka.types import InvalidValueError, check_agent_name
+from toka.types import InvalidValueError, check_agent_name, ulid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -47,6 +49,13 @@ class Sources:
         if isinstance(source, str) and self._cache.has(_inside(_workspace(self._settings), source)):
             return define(self._settings, wanted, self._cache)
         return await anyio.to_thread.run_sync(define, self._settings, wanted, self._cache)
+
+    def again(self, definition: RunDefinition) -> RunDefinition:
+        """Return the definition of another run of the same thing, with a place of its own."""
+        # Its place follows from a fresh identifier, as that of every run.
+        name = ulid(time.time_ns() // 1_000_000, os.urandom(10))
+        artifacts = self._settings.data_dir.resolve() / "runs" / name / "artifacts"
+        return attrs.evolve(definition, artifacts=str(artifacts))
 
 
 def define(
