@@ -73,7 +73,7 @@ async def test_runs_on_disk_are_shown_as_those_in_memory(served, limit):
 
 
 @pytest.mark.usefixtures("small")
-async def test_a_start_reads_on_from_where_the_archive_ends(opener, monkeypatch):
+async def test_a_start_reads_on_from_where_the_archive_ends(opener, monkeypatch, caplog):
     async with opener() as served:
         waiting = await served.begin("asking.yaml")
         runs = [waiting, *await begin_many(served, 4)]
@@ -83,6 +83,7 @@ async def test_a_start_reads_on_from_where_the_archive_ends(opener, monkeypatch)
         assert (await served.ask("/status"))[1]["spawned_agents"] == 9
         await served.ask(f"/v1/runs/{waiting}/cancel", method="POST")
         runs += await begin_many(served, 2)
+    assert not caplog.records
     read = []
     apply = _projection.Runs.apply
     monkeypatch.setattr(
@@ -91,7 +92,8 @@ async def test_a_start_reads_on_from_where_the_archive_ends(opener, monkeypatch)
     async with opener() as served:
         assert await listed(served, "order=oldest") == runs
         assert (await served.ask("/status"))[1]["spawned_agents"] == 11
-        assert read[0].position > 1
+        # The last opening left nothing unfinished, so only what this one did is read.
+        assert len(read) < 30
         assert (await served.ask(f"/v1/runs/{waiting}"))[1]["run"]["state"] == "cancelled"
 
 

@@ -88,8 +88,8 @@ class Archive:
                 self._make(database, made)
             row = database.execute("SELECT position, digest, totals FROM mark").fetchone()
             if row is not None:
-                self.position, self.digest = row[0], row[1]
                 self.totals = msgspec.json.decode(row[2], type=Totals)
+                self.position, self.digest = row[0], row[1]
             self.newest = database.execute("SELECT max(run) FROM run").fetchone()[0] or ""
         except BaseException:
             database.close()

@@ -108,7 +108,7 @@ async def _log(service: Service) -> Part:
 def _projection(service: Service) -> Part:
     behind = max(0, service.runtime.position - service.projection.runs.position)
     state: Literal["ok", "behind"] = "behind" if behind > MAX_BEHIND else "ok"
-    runs, kept = service.projection.totals().runs.total(), len(service.projection.runs.by_id)
+    runs, kept = sum(service.projection.totals().runs.values()), len(service.projection.runs.by_id)
     figures: dict[str, int | float] = {"behind": behind, "runs": runs, "in_memory": kept}
     return Part("view", state, f"What is shown is {behind:,} events behind the log.", figures)
 

@@ -41,7 +41,7 @@ async def status(call: Call) -> Status:
         progress=ended / len(unfinished) if unfinished else 1.0,
         completed=all(run.ended for run in runs.by_id.values()),
         error=f"Run {stopped.run} stopped: {stopped.reason}" if stopped else None,
-        spawned_agents=service.projection.totals().agents.total(),
+        spawned_agents=sum(service.projection.totals().agents.values()),
     )
 
 

@@ -20,6 +20,7 @@ from toka.orchestration_service._archive import Archive
 from toka.orchestration_service._errors import Starting
 from toka.orchestration_service._render import render_run
 from toka.orchestration_service._totals import Totals
+from toka.store.core import StoreError
 from toka.types import EntityId, root_of
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ NOBODY: Final = 1 << 63
 ENDED_KEPT: Final = 1_000
 """Ended runs that stay in memory, the newest."""
 ARCHIVED_AT_ONCE: Final = 200
+LONG: Final = 100_000
+"""Events after which some are moved to disk in any case, so that the next start reads no more."""
+CLOSING_SECONDS: Final = 2.0
 FOUND_KEPT: Final = 32
 """Runs of the archive that somebody has looked at."""
 
@@ -58,6 +62,7 @@ class Projection:
         self._archive: Archive | None = None
         self._ended: OrderedDict[EntityId, None] = OrderedDict()
         self._found: OrderedDict[str, RunView] = OrderedDict()
+        self._put_away_at = 0
         self._lock = anyio.Lock()
         self._moved = anyio.Event()
         self._wanted = NOBODY
@@ -74,11 +79,26 @@ class Projection:
             async with events_after(self._runtime, self.runs.position) as events:
                 async for logged in events:
                     self._take(logged)
-                    if len(self._ended) >= ENDED_KEPT + ARCHIVED_AT_ONCE:
+                    if self._is_time():
                         await self._put_away()
         finally:
             if archive is not None:
+                with anyio.move_on_after(CLOSING_SECONDS, shield=True):
+                    await self._put_all_away()
                 archive.close()
+
+    def _is_time(self) -> bool:
+        many = len(self._ended) >= ENDED_KEPT + ARCHIVED_AT_ONCE
+        is_long = self.runs.position >= self._put_away_at + LONG
+        return many or (is_long and bool(self._ended))
+
+    async def _put_all_away(self) -> None:
+        """Spare the next start what was read: it begins with the oldest run that goes on."""
+        try:
+            while self._ended:
+                await self._put_away()
+        except StoreError as error:
+            logger.warning("The next start reads more of the log than it would: %s", error)
 
     def _take(self, logged: Logged) -> None:
         view = self.runs.apply(logged)
@@ -111,6 +131,7 @@ class Projection:
 
     async def _put_away(self) -> None:
         """Move the oldest of the ended runs to disk."""
+        self._put_away_at = self.runs.position
         oldest = [run for run, _ in zip(self._ended, range(ARCHIVED_AT_ONCE), strict=False)]
         for run in oldest:
             del self._ended[run]
