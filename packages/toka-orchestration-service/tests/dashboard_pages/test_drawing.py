@@ -28,6 +28,12 @@ def test_who_waits_stands_to_the_right(edges):
     assert all(x[one] < x[other] for one, other in forward if other in x)
 
 
+def test_many_that_wait_for_nothing_stand_in_columns():
+    drawing = _graph.draw([f"n{n}" for n in range(20)], [])
+    assert len({place.x for place in drawing.places}) == 4
+    assert drawing.height < (_graph.ROWS + 1) * (_graph.HEIGHT + _graph.GAP_DOWN)
+
+
 def test_a_long_chain_does_not_overflow():
     names = [f"n{n}" for n in range(3_000)]
     drawing = _graph.draw(names, pairwise(names))

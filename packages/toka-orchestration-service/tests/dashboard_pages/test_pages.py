@@ -140,6 +140,17 @@ async def test_lists_are_windowed(served, browser, monkeypatch):
     assert second.count('<tr data-key="') == 2
 
 
+async def test_tasks_are_found_by_their_state(served, browser, monkeypatch):
+    monkeypatch.setattr(_pages, "TASKS", 1)
+    run = await served.begin("hello.yaml")
+    await served.ended(run)
+    await browser.sign_in(served.token())
+    some = await (await browser.ask(f"/ui/runs/{run}?state=completed")).text()
+    assert f'data-key="{run}/hello#0"' in some
+    none = await (await browser.ask(f"/ui/runs/{run}?state=failed")).text()
+    assert "No such task" in none
+
+
 async def test_a_page_says_where_in_the_log_it_was_drawn(served, browser):
     await browser.sign_in(served.token())
     before = served.runtime.position

@@ -18,6 +18,7 @@ _HOUR: Final = 60 * _MINUTE
 _DAY: Final = 24 * _HOUR
 _MICRO: Final = 1_000_000
 _TINY: Final = 100
+_KILO: Final = 1_000
 _KIBI: Final = 1_024
 _UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB")
 
@@ -73,6 +74,15 @@ def money(micro_usd: int) -> str:
 def count(number: int) -> str:
     """Return a number with its thousands apart."""
     return f"{number:,}"
+
+
+def short(number: int) -> str:
+    """Return a number in few characters."""
+    if number < _KILO:
+        return str(number)
+    if number < _KILO * _KILO:
+        return f"{number / _KILO:.1f}k"
+    return f"{number / _KILO / _KILO:.1f}M"
 
 
 def size(number: int) -> str:

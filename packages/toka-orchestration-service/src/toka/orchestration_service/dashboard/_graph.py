@@ -14,11 +14,15 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-WIDTH: Final = 196
+WIDTH: Final = 216
 HEIGHT: Final = 58
 GAP_ACROSS: Final = 64
 GAP_DOWN: Final = 18
 MARGIN: Final = 16
+ROWS: Final = 6
+"""A layer that is taller stands in several columns, so that a drawing fits on a screen."""
+_GAP_BETWEEN: Final = 20
+"""Between the columns of one layer."""
 
 
 @attrs.frozen
@@ -63,23 +67,33 @@ def draw(names: Sequence[str], edges: Iterable[tuple[str, str]]) -> Drawing:
         if before in known and after in known and before != after:
             befores[after].append(before)
     layers = _layers(_depths(names, befores), befores)
-    tallest = max((len(layer) for layer in layers), default=0)
-    places = {
-        name: Place(name, _across(depth), _down(row, len(layer), tallest))
-        for depth, layer in enumerate(layers)
-        for row, name in enumerate(layer)
-    }
+    tallest = max((len(column) for layer in layers for column in _columns(layer)), default=0)
+    places: dict[str, Place] = {}
+    x = MARGIN
+    for layer in layers:
+        for column in _columns(layer):
+            for row, name in enumerate(column):
+                places[name] = Place(name, x, _down(row, len(column), tallest))
+            x += WIDTH + _GAP_BETWEEN
+        x += GAP_ACROSS - _GAP_BETWEEN
     lines = tuple(
         Line(before, after, _curve(places[before], places[after]))
         for after, list_ in befores.items()
         for before in list_
     )
     return Drawing(
-        width=_across(max(len(layers), 1)) - GAP_ACROSS + MARGIN,
+        width=max(x - GAP_ACROSS, 0) + MARGIN,
         height=2 * MARGIN + max(tallest, 1) * (HEIGHT + GAP_DOWN) - GAP_DOWN,
         places=tuple(places[name] for name in names),
         lines=lines,
     )
+
+
+def _columns(layer: Sequence[str]) -> list[Sequence[str]]:
+    """Return a layer in as few columns as it needs, all but equally tall."""
+    count = -(-len(layer) // ROWS)
+    height = -(-len(layer) // count)
+    return [layer[first : first + height] for first in range(0, len(layer), height)]
 
 
 def _depths(names: Sequence[str], befores: Mapping[str, Sequence[str]]) -> dict[str, int]:
@@ -114,10 +128,6 @@ def _layers(depths: Mapping[str, int], befores: Mapping[str, Sequence[str]]) -> 
 def _middle(befores: Sequence[str], rows: Mapping[str, float], usual: float) -> float:
     known = [rows[name] for name in befores if name in rows]
     return sum(known) / len(known) if known else usual
-
-
-def _across(depth: int) -> int:
-    return MARGIN + depth * (WIDTH + GAP_ACROSS)
 
 
 def _down(row: int, size: int, tallest: int) -> int:

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import attrs
 
 from toka.orchestration_service._route import PATTERNS
-from toka.orchestration_service.dashboard._graph import draw
+from toka.orchestration_service.dashboard._graph import HEIGHT, WIDTH, draw
 from toka.orchestration_service.dashboard._timeline import rows_of, scale_of
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ _NO_SPANS: Final[Mapping[str, Any]] = {"spans": [], "next": None}
 EVENTS: Final = 50
 _FILTERS: Final = ("text", "kind", "run", "agent")
 _RUN_STATES: Final = ("running", "paused", "interrupted", "completed", "failed", "cancelled")
+_TASK_STATES: Final = ("running", "asking", "failed")
+"""What people look for among many tasks."""
 _KINDS: Final = ("agent", "task", "step", "approval", "message", "budget", "token")
 
 
@@ -67,13 +69,15 @@ async def _start(api: Api) -> Context:
 
 
 async def _run(api: Api) -> Context:
-    run, asked = api.part("run"), _asked(api, "agents", "tasks", "task", "spans")
+    run, asked = api.part("run"), _asked(api, "agents", "state", "tasks", "task", "spans")
     detail = await api.get("/v1/runs/{run}", run=run)
     agents = await api.get(
         "/v1/runs/{run}/graph", {"after": asked["agents"], "limit": str(AGENTS)}, run=run
     )
     tasks = await api.get(
-        "/v1/runs/{run}/tasks", {"after": asked["tasks"], "limit": str(TASKS)}, run=run
+        "/v1/runs/{run}/tasks",
+        {"after": asked["tasks"], "state": asked["state"], "limit": str(TASKS)},
+        run=run,
     )
     spans = await api.get_if_allowed("/v1/runs/{run}/spans", _spans_asked(asked), run=run)
     return {
@@ -82,6 +86,8 @@ async def _run(api: Api) -> Context:
         "tasks": tasks,
         "spans": spans,
         "asked": asked,
+        "kept": urlencode({name: asked[name] for name in ("state", "tasks") if asked[name]}),
+        "states": _TASK_STATES,
         **_drawing(agents),
         **_waterfall(tasks["tasks"], spans or _NO_SPANS, asked["task"]),
     }
@@ -98,7 +104,12 @@ def _drawing(agents: Mapping[str, Any]) -> Context:
     by_name = {agent["agent"]: agent for agent in agents["agents"]}
     waits = [(edge["waits_for"], edge["agent"]) for edge in agents["edges"]]
     born = [(agent["parent"], name) for name, agent in by_name.items() if agent["parent"]]
-    return {"by_name": by_name, "drawing": draw(list(by_name), [*waits, *born])}
+    return {
+        "by_name": by_name,
+        "drawing": draw(list(by_name), [*waits, *born]),
+        "node_width": WIDTH,
+        "node_height": HEIGHT,
+    }
 
 
 def _waterfall(tasks: list[Mapping[str, Any]], spans: Mapping[str, Any], opened: str) -> Context:

@@ -64,6 +64,7 @@ class Templates:
             money=_format.money,
             gist=_gist,
             pretty=_pretty,
+            short=_format.short,
         )
 
     def response(
