@@ -16,13 +16,13 @@ def path_of(route) -> str:
 GUARDED = [route for route in ROUTES if not route.is_open]
 
 
-@pytest.mark.parametrize("route", GUARDED, ids=lambda route: f"{route.method} {route.path}")
-async def test_everything_but_health_needs_a_token(served, route):
-    async with served.session.request(route.method, served.url + path_of(route)) as answer:
-        body = await answer.json(content_type=None)
-        assert (answer.status, body["code"]) == (401, "auth.denied")
-        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
-        assert answer.content_type == "application/problem+json"
+async def test_everything_but_health_needs_a_token(served):
+    for route in GUARDED:
+        async with served.session.request(route.method, served.url + path_of(route)) as answer:
+            body = await answer.json(content_type=None)
+            assert (answer.status, body["code"]) == (401, "auth.denied"), route
+            assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+            assert answer.content_type == "application/problem+json"
 
 
 @pytest.mark.parametrize("name", ["token", "introspect", "revoke", "jwks", ""])
@@ -32,19 +32,17 @@ async def test_where_no_tokens_are_exchanged_nothing_below_auth_is_open(served, 
             assert (answer.status, (await answer.json())["code"]) == (401, "auth.denied")
 
 
-@pytest.mark.parametrize(
-    "route",
-    [route for route in GUARDED if route.path not in ("/openapi.json", "/v1/approvals")],
-    ids=lambda route: f"{route.method} {route.path}",
-)
-async def test_a_token_without_the_permission_is_refused(served, route):
+async def test_a_token_without_the_permission_is_refused(served):
     token = served.token("fs:read:/nothing")
-    status, body, _ = await served.ask(
-        path_of(route), method=route.method, token=token, json={"decision": "deny"}
-    )
-    # Whether an approval or an event exists is for those to know who may answer or read it.
-    is_hidden = "{approval}" in route.path or "{event}" in route.path
-    assert status == (404 if is_hidden else 403), body
+    for route in GUARDED:
+        if route.path in ("/openapi.json", "/v1/approvals"):
+            continue
+        status, body, _ = await served.ask(
+            path_of(route), method=route.method, token=token, json={"decision": "deny"}
+        )
+        # Whether an approval or an event exists is for those to know who may answer or read it.
+        is_hidden = "{approval}" in route.path or "{event}" in route.path
+        assert status == (404 if is_hidden else 403), (route, body)
 
 
 async def test_health_is_open_and_measured(served):

@@ -7,6 +7,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from toka.orchestration import Runs
 from toka.orchestration_service import _projection
 
 pytestmark = pytest.mark.anyio
@@ -85,9 +86,9 @@ async def test_a_start_reads_on_from_where_the_archive_ends(opener, monkeypatch,
         runs += await begin_many(served, 2)
     assert not caplog.records
     read = []
-    apply = _projection.Runs.apply
+    apply = Runs.apply
     monkeypatch.setattr(
-        _projection.Runs, "apply", lambda runs, logged: read.append(logged) or apply(runs, logged)
+        Runs, "apply", lambda runs, logged: read.append(logged) or apply(runs, logged)
     )
     async with opener() as served:
         assert await listed(served, "order=oldest") == runs
