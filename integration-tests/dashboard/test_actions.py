@@ -23,6 +23,16 @@ def test_a_run_is_paused_resumed_and_cancelled(page, begin):
     expect(page.get_by_role("button", name="Pause")).to_have_count(0)
 
 
+def test_an_ended_run_is_begun_again(page, begin):
+    first = begin("guarded.yaml")
+    page.get_by_role("button", name="Approve").click()
+    page.get_by_role("button", name="Run again").click()
+    page.wait_for_url(lambda url: "/ui/runs/0" in url and first not in url)
+    expect(page.get_by_role("article", name="May I delete 14 old backups?")).to_be_visible()
+    page.get_by_role("button", name="Deny").click()
+    expect(page.get_by_role("article")).to_have_count(0)
+
+
 def test_a_question_is_denied_with_a_reason(server, page, begin):
     run = begin("guarded.yaml")
     question = page.get_by_role("article", name="May I delete 14 old backups?")
