@@ -9,13 +9,17 @@ from toka.types import SystemClock
 
 
 def test_a_link_is_printed_if_it_is_asked_for(command, served):
-    with served(command, "--print-link") as process:
+    # The fixture waits for the line behind the first one, which is the link here.
+    with served(command, "--print-link", "--print-token") as process:
+        link = process.token
+    assert re.search(rf"{process.url}/ui/login#[\w-]{{32}}$", link)
+    assert "eyJ" not in link
+
+
+def test_no_link_is_printed_unless_asked_for(command, served):
+    with served(command, "--print-token") as process:
         pass
-    assert re.search(rf"{process.url}/ui/login#[\w-]{{32}}\n", process.rest)
-    assert "eyJ" not in process.rest + process.err
-    with served(command) as process:
-        pass
-    assert "/ui/login" not in process.rest + process.err
+    assert "/ui/login" not in process.token + process.rest + process.err
 
 
 def test_its_session_may_do_what_an_operator_does_and_what_was_allowed(tmp_path):

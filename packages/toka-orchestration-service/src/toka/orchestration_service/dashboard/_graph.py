@@ -91,6 +91,8 @@ def draw(names: Sequence[str], edges: Iterable[tuple[str, str]]) -> Drawing:
 
 def _columns(layer: Sequence[str]) -> list[Sequence[str]]:
     """Return a layer in as few columns as it needs, all but equally tall."""
+    if not layer:  # what a cycle leaves where it is cut
+        return []
     count = -(-len(layer) // ROWS)
     height = -(-len(layer) // count)
     return [layer[first : first + height] for first in range(0, len(layer), height)]
