@@ -155,3 +155,45 @@ def test_a_tree_is_drawn_on_request(toka, specification):
     assert result.status == 0
     assert "counter" in result.out
     assert "2 steps" in result.out
+
+
+READER = """
+metadata: {name: reader}
+objectives: [{description: look, deliverable: lines, validation: v, check: CHECK}]
+tasks:
+  default:
+    - id: look
+      description: Look where it may not
+      steps:
+        - tool: run_command
+          with: {argv: [cat, /etc/passwd]}
+          as: done
+security:
+  capabilities_required: ["proc:run:cat"]
+"""
+
+
+@pytest.mark.parametrize(("level", "seen"), [("limits", "!="), ("landlock", "==")])
+def test_commands_are_kept_in_the_sandbox_that_is_asked_for(toka, tmp_path, level, seen):
+    if level == "landlock" and not toka("tools", "sandbox", "--json").json[level]["proven"]:
+        pytest.skip("this machine does not prove the level")
+    (tmp_path / "reader.yaml").write_text(
+        READER.replace("CHECK", f"\"results.look.done.stdout {seen} ''\"")
+    )
+    run = ("run", tmp_path / "reader.yaml", "--sandbox", level, "--output", "plain")
+    result = toka(*run)
+    assert result.status == 0, result.err + result.out
+
+
+def test_a_machine_that_does_not_prove_the_sandbox_starts_nothing(
+    toka, specification, monkeypatch, tmp_path
+):
+    from toka.tools import SandboxLevel  # noqa: PLC0415 - heavy for the other tests
+    from toka.tools.sandbox import SandboxReport, _proof  # noqa: PLC0415
+
+    weak = SandboxReport(SandboxLevel.NAMESPACES, {"TCP is closed": False})
+    monkeypatch.setitem(_proof._reports, SandboxLevel.NAMESPACES, weak)
+    result = toka("run", specification, "--sandbox", "namespaces")
+    assert result.status == 5
+    assert "tools.sandbox_unavailable" in result.err
+    assert not (tmp_path / ".toka" / "log.db").exists()

@@ -34,7 +34,13 @@ if TYPE_CHECKING:
 _MODULE = click.argument("module", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 
 
-@click.group("cvm")
+@click.group(
+    "cvm",
+    epilog="""\b
+Examples:
+  toka cvm inspect count.wasm
+  toka cvm run count.wasm --grant 'fs:read:/data/**' -- /data/report.txt""",
+)
 def command() -> None:
     """Run WebAssembly guests that may do what is granted, and nothing else."""
 

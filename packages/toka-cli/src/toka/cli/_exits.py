@@ -68,6 +68,7 @@ _BY_CODE: tuple[tuple[str, Exit], ...] = (
     ("tools.command_denied", Exit.REFUSED),
     ("tools.invalid_arguments", Exit.USAGE),
     ("tools.path_denied", Exit.REFUSED),
+    ("tools.sandbox_unavailable", Exit.REFUSED),
     ("tools.unknown_tool", Exit.USAGE),
     ("tools.", Exit.NOT_MET),
     ("types.", Exit.USAGE),

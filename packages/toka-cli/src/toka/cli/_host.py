@@ -39,15 +39,17 @@ class Host:
 
 @asynccontextmanager
 async def open_host(
-    data: DataDirectory, observation: Observation = NOT_OBSERVED
+    data: DataDirectory, observation: Observation = NOT_OBSERVED, *, sandbox: str = "limits"
 ) -> AsyncGenerator[Host, None]:
     """Open a data directory as its only writer, and stand up everything above it.
 
     Args:
         data: The directory.
         observation: Is told what is done; nobody is by default.
+        sandbox: The level that the commands of agents are kept in.
 
     Raises:
+        SandboxUnavailableError: This machine does not prove that level.
         StoreError: The log is locked (with the holder), damaged, newer or not to be written.
         KeyFileError: The signing key cannot be used.
         RevocationError: What was taken back cannot be read.
@@ -57,9 +59,16 @@ async def open_host(
     from toka.agent_runtime import AgentRuntime  # noqa: PLC0415
     from toka.orchestration import VAULT, Orchestrator, TokenDesk  # noqa: PLC0415
     from toka.runtime import open_runtime  # noqa: PLC0415
-    from toka.tools import ToolRegistry, Workspace  # noqa: PLC0415
+    from toka.tools import (  # noqa: PLC0415
+        SandboxLevel,
+        SandboxPolicy,
+        ToolRegistry,
+        Workspace,
+    )
+    from toka.tools.sandbox import require  # noqa: PLC0415
 
-    clock = SystemClock()
+    clock, level = SystemClock(), SandboxLevel(sandbox)
+    await require(level)
     async with data.open_log(read_only=False) as store:
         keys = data.keys(clock)
         desk = TokenDesk(keys.issuer, clock)
@@ -73,7 +82,11 @@ async def open_host(
             workspace = Workspace(Path.cwd(), protected=(data.path / "keys", data.log))
             async with Models() as models:
                 agents = AgentRuntime(
-                    runtime, ToolRegistry.builtin(), models.get, workspace=workspace
+                    runtime,
+                    ToolRegistry.builtin(),
+                    models.get,
+                    workspace=workspace,
+                    sandbox=SandboxPolicy(level),
                 )
                 orchestrator = Orchestrator(runtime, agents, desk)
                 with observation.watched(runtime):

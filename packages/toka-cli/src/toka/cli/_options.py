@@ -41,3 +41,15 @@ def url_options(function: F) -> F:
 def json_option(function: F) -> F:
     """Add `--json`."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(function)
+
+
+def sandbox_option(function: F) -> F:
+    """Add `--sandbox`."""
+    return click.option(
+        "--sandbox",
+        # The names of SandboxLevel; that class is not loaded for --help.
+        type=click.Choice(["none", "limits", "landlock", "namespaces"]),
+        default="limits",
+        show_default=True,
+        help="What commands are kept in; `toka tools sandbox` says which levels hold here.",
+    )(function)

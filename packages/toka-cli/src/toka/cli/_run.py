@@ -12,6 +12,7 @@ import click
 from toka.cli._data_directory import DEFAULT, DataDirectory
 from toka.cli._errors import UsageError
 from toka.cli._exits import Exit
+from toka.cli._options import sandbox_option
 from toka.cli._show import printable
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ The same command goes on with a run that was interrupted, and says so of one tha
     type=click.Choice(_OUTPUTS),
     help="A live tree, lines, or JSON lines. A tree in a terminal, else lines.",
 )
+@sandbox_option
 def command(
     *,
     path: tuple[Path, ...],
@@ -63,6 +65,7 @@ def command(
     inputs: tuple[str, ...],
     fresh: bool,
     output: str | None,
+    sandbox: str,
 ) -> int:
     """Run agents from specification files or folders of them, or go on with a run."""
     from toka.orchestration import define_run  # noqa: PLC0415 - not for --help
@@ -79,7 +82,7 @@ def command(
     shown = output or ("tree" if sys.stdout.isatty() else "plain")
     for warning in warnings if shown != "json" else ():
         click.secho(f"warning: {warning}", fg="yellow", err=True)
-    return anyio.run(_run, data, definition, fresh, shown)
+    return anyio.run(_run, data, definition, fresh, shown, sandbox)
 
 
 def _given(pairs: tuple[str, ...]) -> Mapping[str, str]:
@@ -92,7 +95,9 @@ def _given(pairs: tuple[str, ...]) -> Mapping[str, str]:
     return given
 
 
-async def _run(data: DataDirectory, definition: RunDefinition, fresh: bool, output: str) -> int:
+async def _run(
+    data: DataDirectory, definition: RunDefinition, fresh: bool, output: str, sandbox: str
+) -> int:
     from toka.cli._host import open_host  # noqa: PLC0415 - not for --help
     from toka.cli._signals import until_stopped  # noqa: PLC0415
     from toka.cli._telemetry import observed  # noqa: PLC0415
@@ -100,7 +105,7 @@ async def _run(data: DataDirectory, definition: RunDefinition, fresh: bool, outp
     async def work() -> int:
         async with (
             observed("toka", data.path) as observation,
-            open_host(data, observation) as host,
+            open_host(data, observation, sandbox=sandbox) as host,
         ):
             with observation.command("toka run"):
                 return await _run_on(host, definition, fresh, output)

@@ -16,7 +16,7 @@ import click
 from toka.cli._dashboard_link import OPERATOR, sign_in_link
 from toka.cli._data_directory import DataDirectory
 from toka.cli._exits import Exit
-from toka.cli._options import data_dir_option
+from toka.cli._options import data_dir_option, sandbox_option
 from toka.types import SystemClock
 
 if TYPE_CHECKING:
@@ -109,6 +109,7 @@ file is written or SIGHUP comes, as a whole or not at all, and standard error sa
     help="What runs that are begun in the dashboard may do beside reading the workspace and writing"
     " artifacts, as in model:call:**; repeatable.",
 )
+@sandbox_option
 @click.option(
     "--print-token",
     is_flag=True,
@@ -126,6 +127,7 @@ def command(
     telemetry: bool,
     print_link: bool,
     allowed: tuple[str, ...],
+    sandbox: str,
     print_token: bool,
 ) -> int:
     """Serve runs over HTTP, and go on with those that were interrupted."""
@@ -142,6 +144,7 @@ def command(
         public_url,
         telemetry,
         allowed,
+        sandbox,
     )
     if not logging.getLogger().hasHandlers():
         logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
@@ -161,6 +164,7 @@ class _Wanted:
     public_url: str | None
     telemetry: bool
     allowed: tuple[str, ...]
+    sandbox: str
 
 
 async def _serve(wanted: _Wanted, *, print_link: bool, print_token: bool) -> None:
@@ -192,7 +196,7 @@ async def _serve(wanted: _Wanted, *, print_link: bool, print_token: bool) -> Non
     port = next((each for each in (wanted.port, config.server.port) if each is not None), PORT)
     async with (
         observed("toka-service", data.path, wanted=wanted.telemetry) as observation,
-        open_host(data, observation) as host,
+        open_host(data, observation, sandbox=wanted.sandbox) as host,
         open_endpoints(host, identities) as endpoints,
         held_to(Reloader(wanted.config, config, host, live, fixed, (wanted.identities,))),
         serve(

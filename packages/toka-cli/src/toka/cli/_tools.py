@@ -12,7 +12,7 @@ import attrs
 import click
 
 from toka.cli._exits import Exit
-from toka.cli._options import json_option
+from toka.cli._options import json_option, sandbox_option
 from toka.cli._own_token import claims_for
 from toka.cli._show import printable
 
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from toka.tools import Tool, ToolContext, ToolResult
     from toka.tools.sandbox import SandboxReport
     from toka.types import JsonObject
-
-# The names of SandboxLevel; that class is not loaded for --help.
-_LEVELS = click.Choice(["none", "limits", "landlock", "namespaces"])
 
 
 @click.group("tools")
@@ -81,7 +78,7 @@ Nothing is allowed but what --allow says, and nothing of this is recorded in a l
 @click.argument("name")
 @click.option("--args", "arguments", default="{}", help="A JSON object; - reads it from input.")
 @click.option("--allow", "permissions", multiple=True, help="A permission; repeatable.")
-@click.option("--sandbox", type=_LEVELS, default="limits", show_default=True, help="For commands.")
+@sandbox_option
 def call(*, name: str, arguments: str, permissions: tuple[str, ...], sandbox: str) -> int:
     """Call the tool NAME under a token with the given permissions, and print its result."""
     if arguments == "-":

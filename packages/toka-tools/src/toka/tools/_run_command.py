@@ -8,11 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import attrs
 from msgspec import Meta
 
-from toka.tools._errors import (
-    CommandDeniedError,
-    InvalidArgumentsError,
-    SandboxUnavailableError,
-)
+from toka.tools._errors import CommandDeniedError, InvalidArgumentsError
 from toka.tools._paths import file_request, open_directory, resolve
 from toka.tools._process import Command, Finished, run_process
 from toka.tools._programs import (
@@ -25,7 +21,7 @@ from toka.tools._programs import (
 from toka.tools._typed import Output, TypedTool
 from toka.tools.sandbox._confinement import confinement
 from toka.tools.sandbox._level import SandboxLevel
-from toka.tools.sandbox._proof import prove
+from toka.tools.sandbox._proof import require
 from toka.types import NANOSECONDS, Json
 
 if TYPE_CHECKING:
@@ -100,7 +96,7 @@ class RunCommand(TypedTool[RunCommandArguments]):
         if arguments.timeout is not None:
             timeout_ns = min(timeout_ns, int(arguments.timeout * NANOSECONDS))
         level = context.sandbox.level
-        await _check_sandbox(level)
+        await require(level)
         home = str(context.workspace.scratch or _NO_HOME)
         with open_directory(plan.cwd) as directory:
             environment = base_environment(plan.program, self.path, home)
@@ -131,19 +127,6 @@ class RunCommand(TypedTool[RunCommandArguments]):
                 requests.append(file_request("read", wanted))
             cwd = wanted
         return _Plan(program, resource, cwd, tuple(requests))
-
-
-async def _check_sandbox(level: SandboxLevel) -> None:
-    if not level.confines:
-        return
-    report = await prove(level)
-    if not report.proven:
-        raise SandboxUnavailableError(
-            f"Commands must be kept in a sandbox of level {level}, which this machine does not"
-            f" prove: {report.weaknesses}.",
-            hint="Run it on Linux 6.12 or newer, or demand less of ToolContext.sandbox.",
-            details={"level": level.value, "facts": dict[str, Json](report.facts)},
-        )
 
 
 def _confinement(plan: _Plan, context: ToolContext) -> Confinement | None:

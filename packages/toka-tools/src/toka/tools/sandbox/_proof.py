@@ -15,12 +15,12 @@ from typing import Final
 import attrs
 import msgspec
 
-from toka.tools._errors import ToolError
+from toka.tools._errors import SandboxUnavailableError, ToolError
 from toka.tools._process import Command, run_process
 from toka.tools._resource_limits import ResourceLimits
 from toka.tools.sandbox._confinement import confinement
 from toka.tools.sandbox._level import SandboxLevel, SandboxPolicy
-from toka.types import NANOSECONDS
+from toka.types import NANOSECONDS, Json
 
 _PROBE: Final = Path(__file__).with_name("_probe.py")
 _SECONDS: Final = 30
@@ -62,6 +62,24 @@ async def prove(level: SandboxLevel) -> SandboxReport:
     if level not in _reports:
         _reports[level] = await _try(level)
     return _reports[level]
+
+
+async def require(level: SandboxLevel) -> None:
+    """Demand that this machine proves a level that confines; the others promise nothing to prove.
+
+    Raises:
+        SandboxUnavailableError: It does not; nothing was run but the self-test.
+    """
+    if not level.confines:
+        return
+    report = await prove(level)
+    if not report.proven:
+        raise SandboxUnavailableError(
+            f"Commands must be kept in a sandbox of level {level}, which this machine does not"
+            f" prove: {report.weaknesses}.",
+            hint="Run it on Linux 6.12 or newer, or demand a lower level.",
+            details={"level": level.value, "facts": dict[str, Json](report.facts)},
+        )
 
 
 async def _try(level: SandboxLevel) -> SandboxReport:
