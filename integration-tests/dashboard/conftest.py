@@ -147,7 +147,9 @@ class Server:
                 text=True,
             )
         assert self.process.stdout is not None
-        assert self.process.stdout.readline().startswith("Serving")
+        if not self.process.stdout.readline().startswith("Serving"):
+            self.stop()
+            pytest.fail((self.workspace / "serve.log").read_text())
         self.link = self.process.stdout.readline().split()[-1]
 
     def stop(self, end: signal.Signals = signal.SIGTERM) -> None:
