@@ -164,6 +164,8 @@ class GuardedModel:
         return part if text == part.text else Text(text, cache=part.cache)
 
     def _inspected(self, text: str, where: Where, guards: Sequence[TextGuard]) -> str:
+        if not text:
+            return text
         for guard in guards:
             verdict = guard.inspect(text, where)
             if verdict.reason:

@@ -91,6 +91,12 @@ class SecretRedactor:
             raise ConfigurationInvalid(f"A shape of secrets is malformed: {error}.") from error
         own = [_Rule(name, re.compile(pattern), (word,)) for name, word, pattern in _OWN]
         self._rules: Final = [*own, *_detectors(), *added]
+        # A rule without words is always looked for: the empty word is in every text.
+        self._words: Final = [
+            (word, number)
+            for number, rule in enumerate(self._rules)
+            for word in rule.words or ("",)
+        ]
 
     @property
     def rules(self) -> int:
@@ -103,11 +109,13 @@ class SecretRedactor:
 
     def inspect(self, text: str, where: Where) -> Verdict:
         del where
+        # Looking for a word costs a hundredth of looking for a shape.
+        hits = [number for word, number in self._words if word in text]
+        if not hits:
+            return Verdict(text)
         found: list[str] = []
-        for rule in self._rules:
-            # Looking for a word costs a hundredth of looking for a shape.
-            if rule.words and not any(word in text for word in rule.words):
-                continue
+        for number in sorted(set(hits)):
+            rule = self._rules[number]
             text, count = rule.pattern.subn(f"[secret: {rule.name}]", text)
             if count:
                 found.append(rule.name)

@@ -135,6 +135,9 @@ class HttpAnswer:
         chunks: list[bytes] = []
         while chunk := await self.read_some(deadline):
             chunks.append(chunk)
+            if self._response.content.at_eof():
+                # To wait for the end would cost as much as to wait for the answer.
+                break
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 

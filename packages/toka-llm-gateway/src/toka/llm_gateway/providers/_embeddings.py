@@ -11,7 +11,6 @@ from toka.llm_gateway._embedding import Embeddings
 from toka.llm_gateway._errors import InvalidRequest, ResponseInvalid
 from toka.llm_gateway._response import Usage
 from toka.llm_gateway.formats._dialect import decode_body, encode_body, kind_of_status
-from toka.llm_gateway.formats.chat._wire import refusal_of
 from toka.llm_gateway.http._caller import Caller
 from toka.llm_gateway.http._options import HttpOptions
 from toka.llm_gateway.http._secret import ApiKey
@@ -109,6 +108,8 @@ def _headers(key: str | None) -> Mapping[str, str]:
 
 
 def _refusal(status: int, body: bytes) -> Refusal:
+    from toka.llm_gateway.formats.chat._wire import refusal_of  # noqa: PLC0415 - loaded for errors
+
     return refusal_of(body, kind_of_status(status))
 
 

@@ -1,14 +1,13 @@
-"""The models that a program makes: one class for each wire format."""
+"""The models that a program makes: one class for each wire format.
+
+A format is loaded when the first model that speaks it is made.
+"""
 
 from __future__ import annotations
 
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from toka.llm_gateway.formats.anthropic._dialect import AnthropicDialect
-from toka.llm_gateway.formats.chat._dialect import OpenAIDialect
-from toka.llm_gateway.formats.gemini._dialect import GeminiDialect
-from toka.llm_gateway.formats.responses._dialect import ResponsesDialect
 from toka.llm_gateway.http._http_model import HttpModel
 from toka.llm_gateway.http._options import HttpOptions
 from toka.llm_gateway.http._secret import ApiKey
@@ -53,6 +52,10 @@ class AnthropicModel(HttpModel):
             ConfigurationInvalid: The key or the address cannot be used.
 
         """
+        from toka.llm_gateway.formats.anthropic._dialect import (  # noqa: PLC0415 - see above
+            AnthropicDialect,
+        )
+
         super().__init__(
             AnthropicDialect(dict(extra), options.strict_translation, beta),
             provider=provider,
@@ -93,6 +96,10 @@ class OpenAIChatModel(HttpModel):
 
         """
         renamed = base_url.rstrip("/") == OPENAI_URL
+        from toka.llm_gateway.formats.chat._dialect import (  # noqa: PLC0415 - see above
+            OpenAIDialect,
+        )
+
         super().__init__(
             OpenAIDialect(
                 "max_completion_tokens" if renamed else "max_tokens",
@@ -135,6 +142,10 @@ class OpenAIResponsesModel(HttpModel):
             ConfigurationInvalid: The key or the address cannot be used.
 
         """
+        from toka.llm_gateway.formats.responses._dialect import (  # noqa: PLC0415 - see above
+            ResponsesDialect,
+        )
+
         super().__init__(
             ResponsesDialect(dict(extra), options.strict_translation),
             provider=provider,
@@ -172,6 +183,10 @@ class GeminiModel(HttpModel):
             ConfigurationInvalid: The key or the address cannot be used.
 
         """
+        from toka.llm_gateway.formats.gemini._dialect import (  # noqa: PLC0415 - see above
+            GeminiDialect,
+        )
+
         super().__init__(
             GeminiDialect(dict(extra), options.strict_translation),
             provider=provider,

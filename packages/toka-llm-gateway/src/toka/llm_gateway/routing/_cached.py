@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -214,6 +213,8 @@ class CachedModel:
             "stop": request.stop,
             "effort": request.effort,
         }
+        import hashlib  # noqa: PLC0415 - loads OpenSSL; only who caches pays
+
         return hashlib.sha256(_ENCODER.encode(asked)).digest()
 
 

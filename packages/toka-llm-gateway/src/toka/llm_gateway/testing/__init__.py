@@ -13,6 +13,7 @@ from toka.llm_gateway.testing._faults import (
     Reset,
     Silence,
 )
+from toka.llm_gateway.testing._recording import Exchanged, Recorder, Replayer
 from toka.llm_gateway.testing._scripted import Script, ScriptedModel, ScriptLine, events_of, reply
 from toka.llm_gateway.testing._server import (
     DEFAULT_KEY,
@@ -26,6 +27,7 @@ __all__ = [
     "DEFAULT_KEY",
     "Damage",
     "Damaged",
+    "Exchanged",
     "FakeAnthropic",
     "FakeGemini",
     "FakeOpenAI",
@@ -34,7 +36,9 @@ __all__ = [
     "Fault",
     "Raw",
     "RecordedRequest",
+    "Recorder",
     "Refuse",
+    "Replayer",
     "Reset",
     "Script",
     "ScriptLine",
