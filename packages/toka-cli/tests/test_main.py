@@ -10,7 +10,7 @@ from toka.cli import _main, main
 from toka.cli._errors import NoDataDirectory, UsageError
 
 COMMANDS = [
-    *([name] for name in _main._COMMANDS if name not in ("cvm", "llm", "store", "token", "tools")),
+    *([name] for name in _main._COMMANDS if name not in ("llm", "store", "token", "tools")),
     *(["store", name] for name in ("backup", "compact", "copy", "repair", "stats", "verify")),
     ["llm", "serve"],
     ["llm", "models"],
@@ -18,6 +18,7 @@ COMMANDS = [
     ["token", "inspect"],
     ["tools", "list"],
     ["tools", "call"],
+    ["cvm", "run"],
 ]
 
 
