@@ -1,4 +1,8 @@
-"""One `toka serve` and one browser for all of these tests: Debian's Chromium, by Playwright."""
+"""One `toka serve` and one browser for each module: Debian's Chromium, by Playwright.
+
+No longer than a module, because Playwright keeps a loop running on the thread of the tests, where
+no other test could run its own.
+"""
 
 import os
 import re
@@ -159,7 +163,7 @@ class Server:
             self.process = None
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("workspace")
     shutil.copytree(ROOT / "examples", folder / "examples")
@@ -190,7 +194,7 @@ def scripted_model() -> Iterator[dict[str, str]]:
         }
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def server(workspace: Path) -> Iterator[Server]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -204,7 +208,7 @@ def server(workspace: Path) -> Iterator[Server]:
             server.stop()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     path = shutil.which("chromium") or shutil.which("google-chrome")
     if path is None and "CI" not in os.environ:
@@ -216,7 +220,7 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def signed_in(server: Server, chromium: Browser) -> Iterator[BrowserContext]:
     """A browser that has followed the link of the server's first start."""
     context = chromium.new_context(viewport={"width": 1280, "height": 800})
@@ -230,13 +234,13 @@ def signed_in(server: Server, chromium: Browser) -> Iterator[BrowserContext]:
     context.close()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def watch() -> Callable[[Page], list[str]]:
     """Returns, for a page, a list that grows as `watched` says."""
     return watched
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def pictures() -> Path:
     """Where pictures of pages are kept, for people to look at."""
     folder = ROOT / "artifacts" / "dashboard"

@@ -10,7 +10,7 @@ from workshop.shell import ROOT
 
 
 @pytest.mark.parametrize("suite", bench.suites())
-def test_a_suite_can_be_read_where_its_peers_are_not_installed(suite):
+def test_a_suite_can_be_read_where_its_peers_are_not_installed(suite: str) -> None:
     code = f"from benchmarks import {suite}; assert callable({suite}.measures)"
     done = subprocess.run(  # noqa: S603 - this interpreter; as tools/bench reads it
         [sys.executable, "-c", code],
