@@ -68,6 +68,16 @@ def test_budgets_and_rates_of_the_whole_chain_are_accounts(validator, token):
     ]
 
 
+def test_a_rate_is_the_hops_own_and_the_ones_before_are_accounts(validator, token):
+    parent = narrow(token, "bob", [MaxRate(10, 60)])
+    child = validator.validate(narrow(parent, "carol"))
+    assert child.rate is None
+    assert [hop.rate for hop in child.accounts] == [None, MaxRate(10, 60), None]
+    looser = validator.validate(narrow(parent, "carol", [MaxRate(20, 60)]))
+    assert looser.rate == MaxRate(20, 60)
+    assert [hop.rate for hop in looser.accounts][1] == MaxRate(10, 60)
+
+
 def test_a_token_of_five_hops_fits_in_its_limit(validator, issuer, claims):
     root = attrs.evolve(
         claims,
