@@ -19,8 +19,8 @@ from toka.tools import (
     InvalidArgumentsError,
     ToolTimeoutError,
 )
-from toka.tools._addresses import is_public
-from toka.tools._url import follow, parse_target
+from toka.tools.http._addresses import is_public
+from toka.tools.http._url import follow, parse_target
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping

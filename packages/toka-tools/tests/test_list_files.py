@@ -18,7 +18,7 @@ from toka.tools import (
     Workspace,
     WrongFileTypeError,
 )
-from toka.tools._glob import PathPattern
+from toka.tools.files._glob import PathPattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from toka.tools import InvalidManifestError, load_manifest, parse_manifest
-from toka.tools._units import parse_bytes, parse_duration, parse_percent
+from toka.tools.manifests._units import parse_bytes, parse_duration, parse_percent
 from toka.types import NANOSECONDS
 
 ORIGINALS = Path(__file__).parents[4] / "shared" / "data" / "original" / "manifests"

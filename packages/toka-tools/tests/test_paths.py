@@ -23,7 +23,7 @@ from toka.tools import (
     WrongFileTypeError,
     path_request,
 )
-from toka.tools._paths import open_parent, open_regular
+from toka.tools.files._paths import open_parent, open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,9 +17,9 @@ from toka.tools import (
     ToolRegistry,
     Workspace,
 )
-from toka.tools import _replace as replace_module
-from toka.tools import _write_file as write_module
-from toka.tools._read_file import whole_characters
+from toka.tools.builtin import _write_file as write_module
+from toka.tools.builtin._read_file import whole_characters
+from toka.tools.files import _replace as replace_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -18,8 +18,8 @@ from toka.tools import (
     load_installed,
     tool,
 )
-from toka.tools._read_file import ReadFile
 from toka.tools._typed import TypedTool
+from toka.tools.builtin._read_file import ReadFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -175,7 +175,7 @@ def test_installed_tools_are_listed_without_importing_them(monkeypatch: pytest.M
 
 
 def test_an_installed_tool_is_loaded_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    entries = _Entries(_entry("reader", "toka.tools._read_file:ReadFile"))
+    entries = _Entries(_entry("reader", "toka.tools.builtin._read_file:ReadFile"))
     monkeypatch.setattr(importlib.metadata, "entry_points", entries)
     registry = ToolRegistry()
     registry.register_installed("reader")
@@ -183,7 +183,7 @@ def test_an_installed_tool_is_loaded_by_name(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_missing_double_or_wrong_entry_point_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    double = _entry("two", "toka.tools._read_file:ReadFile")
+    double = _entry("two", "toka.tools.builtin._read_file:ReadFile")
     entries = _Entries(double, double, _entry("wrong", "json:dumps"))
     monkeypatch.setattr(importlib.metadata, "entry_points", entries)
     with pytest.raises(UnknownToolError, match="Did you mean 'wrong'"):

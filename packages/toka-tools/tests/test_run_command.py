@@ -25,8 +25,8 @@ from toka.tools import (
     ToolTimeoutError,
     Workspace,
 )
-from toka.tools._programs import delegates
-from toka.tools._run_command import RunCommand
+from toka.tools.builtin._run_command import RunCommand
+from toka.tools.process._programs import delegates
 from toka.types import NANOSECONDS
 
 if TYPE_CHECKING:

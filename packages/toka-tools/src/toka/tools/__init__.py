@@ -23,12 +23,17 @@ from toka.tools._errors import (
     WrongFileTypeError,
 )
 from toka.tools._function import FunctionTool, tool
-from toka.tools._manifest import LoadedManifest, ToolManifest, load_manifest, parse_manifest
-from toka.tools._paths import path_request
 from toka.tools._registry import ENTRY_POINT_GROUP, ToolRegistry, installed_tools, load_installed
 from toka.tools._resource_limits import ResourceLimits
 from toka.tools._result import ToolFailure, ToolResult
 from toka.tools._tool import Tool, VariableEffect, effect_of
+from toka.tools.files._paths import path_request
+from toka.tools.manifests._manifest import (
+    LoadedManifest,
+    ToolManifest,
+    load_manifest,
+    parse_manifest,
+)
 from toka.tools.sandbox import SandboxLevel, SandboxPolicy
 from toka.types import SideEffect
 

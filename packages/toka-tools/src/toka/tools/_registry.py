@@ -55,7 +55,7 @@ class ToolRegistry:
     @classmethod
     def builtin(cls) -> ToolRegistry:
         """Return a registry of the tools that this distribution brings."""
-        from toka.tools._builtin import builtin_tools  # noqa: PLC0415 - only users pay for them
+        from toka.tools.builtin import builtin_tools  # noqa: PLC0415 - only users pay for them
 
         return cls.of(builtin_tools())
 

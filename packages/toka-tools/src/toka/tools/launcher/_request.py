@@ -1,4 +1,4 @@
-"""What is asked of the launcher; `_process.py` writes it, as JSON."""
+"""What is asked of the launcher; `process/_process.py` writes it, as JSON."""
 
 from __future__ import annotations
 

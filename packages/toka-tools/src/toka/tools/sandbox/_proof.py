@@ -16,8 +16,8 @@ import attrs
 import msgspec
 
 from toka.tools._errors import SandboxUnavailableError, ToolError
-from toka.tools._process import Command, run_process
 from toka.tools._resource_limits import ResourceLimits
+from toka.tools.process._process import Command, run_process
 from toka.tools.sandbox._confinement import confinement
 from toka.tools.sandbox._level import SandboxLevel, SandboxPolicy
 from toka.types import NANOSECONDS, Json

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import attrs
 from msgspec import Meta
 
-from toka.tools._glob import PathPattern
-from toka.tools._paths import path_request, resolve
 from toka.tools._typed import Output, TypedTool
-from toka.tools._walk import DEFAULT_IGNORE, Found, Walk
+from toka.tools.files._glob import PathPattern
+from toka.tools.files._paths import path_request, resolve
+from toka.tools.files._walk import DEFAULT_IGNORE, Found, Walk
 from toka.types import NANOSECONDS
 
 if TYPE_CHECKING:

@@ -10,7 +10,9 @@ import attrs
 from msgspec import Meta
 
 from toka.tools._errors import InvalidArgumentsError, TextNotThereError, WrongFileTypeError
-from toka.tools._paths import (
+from toka.tools._typed import Output, TypedTool
+from toka.tools.builtin._read_file import read_bytes
+from toka.tools.files._paths import (
     demand,
     file_request,
     open_parent,
@@ -18,9 +20,7 @@ from toka.tools._paths import (
     resolve,
     system_error,
 )
-from toka.tools._read_file import read_bytes
-from toka.tools._replace import replace_file
-from toka.tools._typed import Output, TypedTool
+from toka.tools.files._replace import replace_file
 
 if TYPE_CHECKING:
     from toka.tools._context import ToolContext, Workspace

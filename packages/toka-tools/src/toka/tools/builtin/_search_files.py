@@ -17,11 +17,11 @@ from msgspec import Meta
 
 from toka.tools._deadline import Deadline
 from toka.tools._errors import FileAccessError, InvalidArgumentsError
-from toka.tools._glob import PathPattern
-from toka.tools._paths import open_regular, path_request, resolve
-from toka.tools._read_file import read_bytes
 from toka.tools._typed import Output, TypedTool
-from toka.tools._walk import DEFAULT_IGNORE, Found, Walk
+from toka.tools.builtin._read_file import read_bytes
+from toka.tools.files._glob import PathPattern
+from toka.tools.files._paths import open_regular, path_request, resolve
+from toka.tools.files._walk import DEFAULT_IGNORE, Found, Walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias, get_args
 import attrs
 from msgspec import Meta
 
-from toka.tools._addresses import Address, is_public
 from toka.tools._deadline import timed_out
 from toka.tools._errors import AddressDeniedError, HttpRequestError, InvalidArgumentsError
-from toka.tools._read_file import whole_characters
 from toka.tools._typed import Output, TypedTool
-from toka.tools._url import Target, follow, parse_target
+from toka.tools.builtin._read_file import whole_characters
+from toka.tools.http._addresses import Address, is_public
+from toka.tools.http._url import Target, follow, parse_target
 from toka.types import NANOSECONDS
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from toka.capability.core import Permission
     from toka.tools._context import Grants, ToolContext, Workspace
-    from toka.tools._http_client import Exchange
+    from toka.tools.http._client import Exchange
     from toka.types import Json, JsonObject, SideEffect
 
 MAX_REDIRECTS: Final = 5
@@ -123,7 +123,7 @@ class HttpRequest(TypedTool[HttpRequestArguments]):
 
 
 async def _chain(hop: _Hop, granted: Grants, limit: int, *, follows: bool) -> Output:
-    from toka.tools._http_client import exchange  # noqa: PLC0415 - aiohttp costs 200 ms at import
+    from toka.tools.http._client import exchange  # noqa: PLC0415 - aiohttp costs 200 ms at import
 
     passed: list[Json] = []
     for _ in range(MAX_REDIRECTS + 1):

@@ -17,7 +17,7 @@ import attrs
 
 from toka.tools._deadline import timed_out
 from toka.tools._errors import CommandStartError
-from toka.tools._fork_server import launch
+from toka.tools.process._fork_server import launch
 from toka.types import NANOSECONDS
 
 if TYPE_CHECKING:

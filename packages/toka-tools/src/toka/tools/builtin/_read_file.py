@@ -10,8 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import attrs
 from msgspec import Meta
 
-from toka.tools._paths import demand, open_parent, open_regular, path_request, resolve, system_error
 from toka.tools._typed import Output, TypedTool
+from toka.tools.files._paths import (
+    demand,
+    open_parent,
+    open_regular,
+    path_request,
+    resolve,
+    system_error,
+)
 
 if TYPE_CHECKING:
     from toka.tools._context import ToolContext, Workspace

@@ -16,7 +16,7 @@ import msgspec
 
 from toka.tools._errors import InvalidManifestError
 from toka.tools._resource_limits import ResourceLimits
-from toka.tools._units import parse_bytes, parse_duration, parse_percent
+from toka.tools.manifests._units import parse_bytes, parse_duration, parse_percent
 
 if TYPE_CHECKING:
     from toka.types import Json, JsonObject
@@ -268,7 +268,7 @@ def parse_manifest(data: bytes | str, source: str = "manifest") -> LoadedManifes
 
 
 def _load_yaml(data: bytes | str, source: str) -> object:
-    from toka.tools._yaml import YamlError, load_yaml  # noqa: PLC0415 - PyYAML is an extra
+    from toka.tools.manifests._yaml import YamlError, load_yaml  # noqa: PLC0415 - PyYAML is an extra
 
     try:
         return load_yaml(data)

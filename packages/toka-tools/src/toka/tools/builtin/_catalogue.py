@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from toka.tools._edit_file import EditFile
-from toka.tools._http_request import HttpRequest
-from toka.tools._list_files import ListFiles
-from toka.tools._read_file import ReadFile
-from toka.tools._run_command import RunCommand
-from toka.tools._search_files import SearchFiles
-from toka.tools._write_file import AppendFile, WriteFile
+from toka.tools.builtin._edit_file import EditFile
+from toka.tools.builtin._http_request import HttpRequest
+from toka.tools.builtin._list_files import ListFiles
+from toka.tools.builtin._read_file import ReadFile
+from toka.tools.builtin._run_command import RunCommand
+from toka.tools.builtin._search_files import SearchFiles
+from toka.tools.builtin._write_file import AppendFile, WriteFile
 
 if TYPE_CHECKING:
     from toka.tools._tool import Tool

@@ -15,7 +15,7 @@ import attrs
 
 from toka.tools._deadline import Deadline
 from toka.tools._errors import FileAccessError, PathDeniedError
-from toka.tools._paths import (
+from toka.tools.files._paths import (
     demand,
     file_request,
     file_type,

@@ -15,7 +15,8 @@ import attrs
 from msgspec import Meta
 
 from toka.tools._errors import InvalidArgumentsError, WrongFileTypeError
-from toka.tools._paths import (
+from toka.tools._typed import Output, TypedTool
+from toka.tools.files._paths import (
     demand,
     file_request,
     open_parent,
@@ -23,8 +24,7 @@ from toka.tools._paths import (
     resolve,
     system_error,
 )
-from toka.tools._replace import replace_file, sync_directory, write_all
-from toka.tools._typed import Output, TypedTool
+from toka.tools.files._replace import replace_file, sync_directory, write_all
 
 if TYPE_CHECKING:
     from toka.tools._context import ToolContext, Workspace

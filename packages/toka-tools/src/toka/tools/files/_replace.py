@@ -6,7 +6,7 @@ import hashlib
 import os
 from contextlib import suppress
 
-from toka.tools._paths import check_regular, system_error
+from toka.tools.files._paths import check_regular, system_error
 
 
 def replace_file(parent: int, name: str, real: str, data: bytes, key: str) -> bool:

@@ -23,8 +23,8 @@ from toka.tools._errors import AddressDeniedError, HttpRequestError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from toka.tools._addresses import Address
-    from toka.tools._url import Target
+    from toka.tools.http._addresses import Address
+    from toka.tools.http._url import Target
 
     AddressInfo = tuple[
         int | socket.AddressFamily, int | socket.SocketKind, int, str, tuple[object, ...]

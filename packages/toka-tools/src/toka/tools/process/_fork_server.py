@@ -42,7 +42,7 @@ class ForkServer:
         mine, its = socket.socketpair()
         with its:
             command = [sys.executable, "-I", "-S", "-X", "utf8", "-c", _PROGRAM]
-            command += [str(Path(__file__).parent), str(its.fileno())]
+            command += [str(Path(__file__).parents[1]), str(its.fileno())]
             process = subprocess.Popen(  # noqa: S603 - this interpreter, our own module
                 command,
                 stdin=subprocess.DEVNULL,

@@ -18,7 +18,7 @@ from toka.capability.core import PermissionSyntaxError, Request
 from toka.tools._errors import AddressDeniedError
 
 if TYPE_CHECKING:
-    from toka.tools._addresses import Address
+    from toka.tools.http._addresses import Address
 
 MAX_URL_CHARACTERS: Final = 8_192
 

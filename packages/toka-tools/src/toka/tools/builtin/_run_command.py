@@ -9,16 +9,16 @@ import attrs
 from msgspec import Meta
 
 from toka.tools._errors import CommandDeniedError, InvalidArgumentsError
-from toka.tools._paths import file_request, open_directory, resolve
-from toka.tools._process import Command, Finished, run_process
-from toka.tools._programs import (
+from toka.tools._typed import Output, TypedTool
+from toka.tools.files._paths import file_request, open_directory, resolve
+from toka.tools.process._process import Command, Finished, run_process
+from toka.tools.process._programs import (
     DEFAULT_PATH,
     base_environment,
     delegates,
     environment_requests,
     find_program,
 )
-from toka.tools._typed import Output, TypedTool
 from toka.tools.sandbox._confinement import confinement
 from toka.tools.sandbox._level import SandboxLevel
 from toka.tools.sandbox._proof import require

@@ -1,0 +1,1 @@
+"""Tool manifests, read as data."""

@@ -1,0 +1,1 @@
+"""Commands: which program one names, and running it to its end."""
