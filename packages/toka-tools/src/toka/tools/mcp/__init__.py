@@ -1,0 +1,1 @@
+"""Tools over the Model Context Protocol: what both the server and the client are made of."""
