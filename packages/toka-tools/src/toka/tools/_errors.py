@@ -18,6 +18,7 @@
     ├── CommandStartError          tools.command_not_started
     ├── SandboxUnavailableError    tools.sandbox_unavailable this machine does not prove the level
     ├── HttpRequestError           tools.http_failed
+    │   └── PageNotTextError       tools.not_a_page          an image, an archive, a program
     └── ToolTimeoutError           tools.timeout
 
 A command that exits with status 1 and a server that answers 404 are results, not errors. None of
@@ -143,6 +144,13 @@ class HttpRequestError(ToolError):
 
     default_code = "tools.http_failed"
     transient = True
+
+
+class PageNotTextError(HttpRequestError):
+    """What a URL leads to is no text that could be read as a page."""
+
+    default_code = "tools.not_a_page"
+    transient = False
 
 
 class ToolTimeoutError(ToolError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from toka.tools.builtin._edit_file import EditFile
+from toka.tools.builtin._fetch_page import FetchPage
 from toka.tools.builtin._http_request import HttpRequest
 from toka.tools.builtin._list_files import ListFiles
 from toka.tools.builtin._read_file import ReadFile
@@ -21,6 +22,7 @@ def builtin_tools() -> tuple[Tool, ...]:
     return (
         AppendFile(),
         EditFile(),
+        FetchPage(),
         HttpRequest(),
         ListFiles(),
         ReadFile(),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import re
 from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias, get_args
 
 import attrs
@@ -11,6 +10,7 @@ from msgspec import Meta
 
 from toka.tools._typed import Output, TypedTool
 from toka.tools.builtin._read_file import whole_characters
+from toka.tools.http._charset import charset_label, find_charset
 from toka.tools.http._request import Answer, Hop, check_headers, send
 from toka.tools.http._url import parse_target
 from toka.types import NANOSECONDS
@@ -99,12 +99,14 @@ def _output(answer: Answer) -> Output:
 
 
 def _body(answer: Exchange) -> dict[str, Json]:
-    charset = re.search(r"charset=\"?([A-Za-z0-9._-]+)", answer.headers.get("content-type", ""))
-    encoding = charset[1].lower() if charset else "utf-8"
+    label = charset_label(answer.headers.get("content-type", ""))
+    encoding = "utf-8" if label is None else find_charset(label)
     data = answer.body
-    if answer.truncated and encoding in ("utf-8", "utf8"):
+    if answer.truncated and encoding == "utf-8":
         data = whole_characters(data)
     try:
-        return {"body": data.decode(encoding)}
-    except (LookupError, UnicodeError):
-        return {"body_base64": base64.b64encode(answer.body).decode()}
+        if encoding is not None:
+            return {"body": data.decode(encoding)}
+    except UnicodeError:
+        pass  # It is not what its sender says, so it is given as the bytes that it is.
+    return {"body_base64": base64.b64encode(answer.body).decode()}
