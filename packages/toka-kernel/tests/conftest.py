@@ -29,12 +29,15 @@ from toka.types import (
 )
 
 SECOND = NANOSECONDS
+EARLIER = AgentId("01JXEAR1ER0000000000000RAN")
+"""A run that has ended; the kernel keeps nothing of those."""
 EVERYTHING = (
     "agent:spawn:**",
     "agent:act:**",
     "agent:control:**",
     "agent:message:**",
     "approval:resolve:**",
+    "event:read:**",
     "task:schedule:**",
     "task:cancel:**",
     "runtime:host:**",
@@ -176,7 +179,7 @@ def make_world() -> type[World]:
 
 @pytest.fixture
 def root(world: World) -> AgentId:
-    return world.root()
+    return world.root(copies_from=EARLIER)
 
 
 @pytest.fixture

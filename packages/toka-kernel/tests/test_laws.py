@@ -27,6 +27,7 @@ from toka.types import (
     Budget,
     CancelTask,
     CompleteTask,
+    CopyStep,
     EntityId,
     ExpireApproval,
     FailTask,
@@ -186,9 +187,14 @@ class Laws(RuleBasedStateMachine):
     def spawn(self, pick, name, budget):
         self.ask(SpawnAgent(self.agent(pick), name, budget=budget))
 
-    @rule(budget=budgets)
-    def spawn_another_root(self, budget):
-        self.ask(SpawnAgent(None, "run", budget=budget))
+    @rule(budget=budgets, pick=picks)
+    def spawn_another_root(self, budget, pick):
+        earlier = {event.intent for event in self.world.log if event.kind == "agent.spawned.v1"}
+        source = AgentId(self.pick(earlier, pick, NOTHING))
+        self.ask(SpawnAgent(None, "run", budget=budget, copies_from=source))
+        root = self.world.log[-1].stream
+        self.ask(ScheduleTask(root, TaskSpec("do it again")))
+        self.ask(StartTask(task_id(root, 0), "first", LEASE))
 
     @rule(
         pick=picks,
@@ -292,6 +298,16 @@ class Laws(RuleBasedStateMachine):
         step = self.step(pick, path, off, Amounts())
         failure = FAILURE if fail else None
         self.ask(FinishStep(step, self.world.now, failure=failure, spent=spent))
+
+    @rule(pick=picks, off=st.sampled_from([0, 0, 0, 1]), taint=st.sampled_from([(), ("web",)]))
+    def copy_step(self, pick, off, taint):
+        states = self.world.state.agents()
+        roots = [root for root, known in states.items() if known.copies_from]
+        task = task_id(self.pick(roots, pick, NOBODY), 0)
+        step = self.world.step(task)
+        origin = self.world.log[pick % len(self.world.log)].id
+        ordinal = max(0, step.ordinal - off)
+        self.ask(CopyStep(task, step.fence, "root", ordinal, "noop", origin, False, taint))
 
     @rule(pick=picks, spent=amounts, read=st.booleans())
     def do_harmless_step(self, pick, spent, read):
@@ -483,6 +499,9 @@ def check_steps(log):
         if kind == "step.started.v1":
             assert body.ordinal not in starts[key]
             starts[key].add(body.ordinal)
+        elif kind == "step.copied.v1":
+            assert body.ordinal not in starts[key]
+            outcomes[key].append(body.ordinal)
         elif kind != "step.repeated.v1":
             assert (body.intent is None) == (body.ordinal in starts[key])
             outcomes[key].append(body.ordinal)

@@ -12,7 +12,9 @@ from toka.types import (
     AnyOperation,
     CancelTask,
     CompleteTask,
+    CopyStep,
     EmitObservation,
+    EventId,
     ExpireApproval,
     Extension,
     FailTask,
@@ -83,6 +85,10 @@ CASES: dict[str, tuple[Callable[..., AnyOperation], str]] = {
     "CancelTask": (lambda _w, _a, t: CancelTask(t, ""), "task:cancel:{agent}"),
     "StartStep": (lambda w, _a, t: StartStep(w.step(t)), "agent:act:{agent}"),
     "FinishStep": (lambda w, _a, t: w.finish(w.step(t)), "agent:act:{agent}"),
+    "CopyStep": (
+        lambda _w, _a, t: CopyStep(t, 1, "root", 0, "noop", EventId("01JEORIGIN")),
+        "agent:act:{agent}",
+    ),
     "EmitObservation": (lambda _w, a, _t: EmitObservation(a, "x", NULL), "agent:act:{agent}"),
     "SendMessage": (lambda _w, a, _t: SendMessage(a, NULL), "agent:message:{agent}"),
     "RequestApproval": (

@@ -60,6 +60,7 @@ from toka.kernel._state import (
 from toka.kernel._step_facts import (
     Intent,
     StepCompleted,
+    StepCopied,
     StepFailed,
     StepRepeated,
     StepStarted,
@@ -134,6 +135,7 @@ __all__ = [
     "SnapshotError",
     "StartedStep",
     "StepCompleted",
+    "StepCopied",
     "StepFailed",
     "StepRepeated",
     "StepStarted",

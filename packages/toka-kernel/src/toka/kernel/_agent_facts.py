@@ -21,6 +21,8 @@ class AgentSpawned:
     spec: msgspec.Raw
     tainted: bool = False
     """Whoever spawned it had read from outside."""
+    copies_from: AgentId | None = None
+    """The root whose steps' outcomes the agent, a root itself, and all below it may take over."""
 
 
 @attrs.frozen

@@ -34,6 +34,7 @@ from toka.types import (
     InvalidValueError,
     TaskId,
     agent_of,
+    check_entity_id,
     child_agent,
     parent_of,
     root_agent,
@@ -59,6 +60,8 @@ def spawn_agent(decision: Decision, operation: SpawnAgent) -> None:
     target = operation.name if parent is None else f"{parent}/{operation.name}"
     decision.allow(f"agent:spawn:{target}")
     _check_attenuation(decision, operation)
+    if operation.copies_from is not None:
+        _check_copies(decision, operation, operation.copies_from)
     require_amounts(operation.budget)
     if parent is None:
         agent, causes = root_agent(decision.ids.entity()), NO_CAUSES
@@ -73,6 +76,7 @@ def spawn_agent(decision: Decision, operation: SpawnAgent) -> None:
         operation.budget,
         operation.spec,
         decision.caller_tainted,
+        operation.copies_from,
     )
     decision.record_for(agent, spawned, *causes)
 
@@ -112,6 +116,26 @@ def _check_attenuation(decision: Decision, operation: SpawnAgent) -> None:
         permission = _permission(text)
         if claims.granted.covers(permission) is None and claims.guarded.covers(permission) is None:
             raise _wider(operation.name, text, claims.subject)
+
+
+def _check_copies(decision: Decision, operation: SpawnAgent, source: AgentId) -> None:
+    """Let a root take over outcomes only of what the caller may read, and what changes no more."""
+    if operation.parent is not None:
+        raise refuse(
+            "malformed_request",
+            f"Agent {operation.name} has a parent; outcomes are taken over from root to root.",
+        )
+    try:
+        root = check_entity_id(source)
+    except InvalidValueError as error:
+        raise refuse("malformed_request", f"No root is called so: {error.message}") from error
+    decision.allow_all(f"event:read:{root}/**")
+    if root in decision.state.families:
+        raise refuse(
+            "wrong_state",
+            f"Agent {source} has not ended, so its outcomes cannot be taken over yet.",
+            details={"agent": source, "asked": "copy"},
+        )
 
 
 def _permission(text: str) -> Permission:

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from toka.kernel._decision import Decision
     from toka.kernel._rejection import Refusal
     from toka.kernel._state import AgentState, Family, StartedStep, TaskState
-    from toka.types import AgentId, FinishStep, StartStep, StepIntent
+    from toka.types import AgentId, CopyStep, FinishStep, StartStep, StepIntent
 
 DURABLE_START: Final[frozenset[SideEffect]] = frozenset({"external", "privileged"})
 """Effects whose start must be on record before they happen."""
@@ -61,7 +61,7 @@ DURABLE_START: Final[frozenset[SideEffect]] = frozenset({"external", "privileged
 def start_step(decision: Decision, operation: StartStep) -> None:
     """Record that an effect is about to happen, and set its estimate aside."""
     intent = operation.step
-    agent, family, task = _task_of(decision, intent)
+    agent, family, task = task_of_step(decision, intent)
     known = agent_in(family, agent, "start")
     number = task_number(intent.task)
     earlier = task.started.get(intent.path)
@@ -81,7 +81,7 @@ def start_step(decision: Decision, operation: StartStep) -> None:
 def finish_step(decision: Decision, operation: FinishStep) -> None:
     """Record the outcome of an effect, and its start if that is not on record."""
     intent = operation.step
-    agent, family, task = _task_of(decision, intent)
+    agent, family, task = task_of_step(decision, intent)
     known = agent_in(family, agent, "work")
     _check_outcome(operation)
     number = task_number(intent.task)
@@ -103,7 +103,9 @@ def finish_step(decision: Decision, operation: FinishStep) -> None:
     decision.record_for(agent, body, *causes)
 
 
-def _task_of(decision: Decision, step: StepIntent) -> tuple[AgentId, Family, TaskState]:
+def task_of_step(
+    decision: Decision, step: StepIntent | CopyStep
+) -> tuple[AgentId, Family, TaskState]:
     """Return the running task of a step, with its agent's path and family, or refuse."""
     agent = agent_of(step.task)
     decision.allow("agent:act:" + agent)
@@ -161,7 +163,7 @@ def _begin(
     path = task.paths.get(step.path)
     expected = 0 if path is None else path.next
     if step.ordinal != expected:
-        raise _out_of_order(step, expected)
+        raise out_of_order(step, expected)
     approved = step.approval is not None
     if approved:
         usable_approval(decision, step)
@@ -169,7 +171,7 @@ def _begin(
         decision.allow_step(request, task, approved=approved)
     if step.message is not None and step.message not in agent.mailbox:
         raise _no_such_message(step)
-    return (_enclosing_cause(task, step.path) if path is None else path.last,)
+    return (enclosing_cause(task, step.path) if path is None else path.last,)
 
 
 def _check_sizes(step: StepIntent) -> None:
@@ -194,7 +196,11 @@ def _check_outcome(operation: FinishStep) -> None:
         require_failure(operation.failure)
     if operation.spent is not NOTHING:
         require_amounts(operation.spent)
-    labels = operation.taint
+    check_labels(operation.taint)
+
+
+def check_labels(labels: tuple[str, ...]) -> None:
+    """Refuse more, or longer, labels than are kept."""
     if len(labels) > MAX_TAINT_LABELS or any(len(it) > MAX_TAINT_LABEL_BYTES for it in labels):
         raise refuse(
             "limit_exceeded",
@@ -203,7 +209,7 @@ def _check_outcome(operation: FinishStep) -> None:
         )
 
 
-def _enclosing_cause(task: TaskState, path: str) -> EventId:
+def enclosing_cause(task: TaskState, path: str) -> EventId:
     """Return what the first step of a branch follows: the newest step of the nearest trunk."""
     trunk, slash, _ = path.rpartition("/")
     while slash:
@@ -231,7 +237,7 @@ def _check_one_commit(operation: FinishStep, agent: AgentState) -> None:
         )
 
 
-def _out_of_order(step: StepIntent, expected: int) -> Refusal:
+def out_of_order(step: StepIntent | CopyStep, expected: int) -> Refusal:
     done = "has been done" if step.ordinal < expected else "is not due"
     return refuse(
         "step_out_of_order",

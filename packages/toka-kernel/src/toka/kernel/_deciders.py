@@ -14,6 +14,7 @@ from toka.kernel._decide_agents import (
     terminate_agent,
 )
 from toka.kernel._decide_approvals import expire_approval, request_approval, resolve_approval
+from toka.kernel._decide_copies import copy_step
 from toka.kernel._decide_others import (
     emit_observation,
     open_host,
@@ -36,6 +37,7 @@ from toka.kernel._decision import Decision
 from toka.types import (
     CancelTask,
     CompleteTask,
+    CopyStep,
     EmitObservation,
     ExpireApproval,
     FailTask,
@@ -90,6 +92,7 @@ DECIDERS: Final[Mapping[type, Decider]] = dict(
         _pair(CancelTask, cancel_task),
         _pair(StartStep, start_step),
         _pair(FinishStep, finish_step),
+        _pair(CopyStep, copy_step),
         _pair(EmitObservation, emit_observation),
         _pair(SendMessage, send_message),
         _pair(RequestApproval, request_approval),

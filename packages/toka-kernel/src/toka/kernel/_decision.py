@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from toka.capability.core import PermissionSyntaxError
+from toka.capability.core import Permission, PermissionSyntaxError
 from toka.kernel._account import slice_of
 from toka.kernel._event import KernelEvent
 from toka.kernel._ledger import Books, check_affordable, paying
@@ -95,6 +95,19 @@ class Decision:
             raise denied(request, claims.subject)
         if self.caller_tainted:
             raise tainted(request, f"agent {claims.subject}", ())
+
+    def allow_all(self, pattern: str) -> None:
+        """Refuse unless one permission of the caller's covers everything that `pattern` stands for.
+
+        The pattern is one that this version makes, of identifiers that were checked.
+        """
+        claims, wanted = self.claims, Permission.parse(pattern)
+        if claims.granted.covers(wanted) is not None:
+            return
+        if claims.guarded.covers(wanted) is None:
+            raise denied(pattern, claims.subject)
+        if self.caller_tainted:
+            raise tainted(pattern, f"agent {claims.subject}", ())
 
     @property
     def caller_tainted(self) -> bool:

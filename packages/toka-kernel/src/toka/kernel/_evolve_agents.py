@@ -52,6 +52,7 @@ def agent_spawned(state: KernelState, event: KernelEvent, body: AgentSpawned) ->
         body.untainted,
         Account(body.budget),
         tainted=body.tainted,
+        copies_from=body.copies_from,
     )
     return _adopt(state, event, family, agent)
 

@@ -8,10 +8,12 @@ import attrs
 
 from toka.kernel._account import ZERO, negative, triple
 from toka.kernel._changes import (
+    agent_of_event,
     books_of,
     family_of,
     payers_of,
     task_of_event,
+    with_agent,
     with_books,
     with_family,
     with_task,
@@ -24,7 +26,14 @@ from toka.types import NOTHING, AgentId, digest
 
 if TYPE_CHECKING:
     from toka.kernel._event import KernelEvent
-    from toka.kernel._step_facts import StepCompleted, StepFailed, StepRepeated, StepStarted, Toll
+    from toka.kernel._step_facts import (
+        StepCompleted,
+        StepCopied,
+        StepFailed,
+        StepRepeated,
+        StepStarted,
+        Toll,
+    )
 
 _NO_TERMS = Terms()
 
@@ -99,6 +108,23 @@ def step_finished(
     if toll is None and (earlier is None or earlier.estimate is NOTHING):
         return with_family(state, event, family)
     return with_books(state, event, family, _settled(state, event, family, earlier, toll))
+
+
+def step_copied(state: KernelState, event: KernelEvent, body: StepCopied) -> KernelState:
+    """Advance the path; what the outcome cost was paid where it was made, its taint is kept."""
+    family = family_of(state, event)
+    identifier, task = task_of_event(family, event, body.task)
+    copied = attrs.evolve(
+        task,
+        paths=task.paths.insert(body.path, PathState(body.ordinal + 1, event.id)),
+        last=event.id,
+        taint=_merged(task.taint, body.taint),
+    )
+    family = with_task(family, identifier, copied)
+    if body.taint:
+        agent = attrs.evolve(agent_of_event(family, event), tainted=True)
+        family = with_agent(family, event, agent)
+    return with_family(state, event, family)
 
 
 def _settled(

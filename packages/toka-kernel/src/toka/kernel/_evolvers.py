@@ -51,6 +51,7 @@ EVOLVERS: Final[Mapping[type, Evolver]] = dict(
         _pair(_step_facts.StepRepeated, steps.step_repeated),
         _pair(_step_facts.StepCompleted, steps.step_finished),
         _pair(_step_facts.StepFailed, steps.step_finished),
+        _pair(_step_facts.StepCopied, steps.step_copied),
         _pair(_approval_facts.ApprovalRequested, others.approval_requested),
         _pair(_approval_facts.ApprovalResolved, others.approval_resolved),
         _pair(_approval_facts.ApprovalExpired, others.approval_expired),

@@ -28,7 +28,13 @@ from toka.kernel._approval_facts import (
 )
 from toka.kernel._budget_facts import BudgetReserved, BudgetSettled
 from toka.kernel._errors import UnknownKindError
-from toka.kernel._step_facts import StepCompleted, StepFailed, StepRepeated, StepStarted
+from toka.kernel._step_facts import (
+    StepCompleted,
+    StepCopied,
+    StepFailed,
+    StepRepeated,
+    StepStarted,
+)
 from toka.kernel._system_facts import ExtensionRecorded, HostOpened, TokenAdmitted
 from toka.kernel._task_facts import (
     LeaseRenewed,
@@ -67,6 +73,7 @@ Body: TypeAlias = (
     | StepRepeated
     | StepCompleted
     | StepFailed
+    | StepCopied
     | ApprovalRequested
     | ApprovalResolved
     | ApprovalExpired

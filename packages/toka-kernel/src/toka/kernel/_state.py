@@ -70,6 +70,8 @@ class AgentState:
     next_mail: int = 0
     payers: tuple[str, ...] = ()
     """Accounts of tokens that pay for what it draws, beside its parent's account."""
+    copies_from: AgentId | None = None
+    """Of a root: the root whose steps' outcomes its family may take over."""
 
     @property
     def ended(self) -> bool:

@@ -10,7 +10,7 @@ from typing import ClassVar
 import attrs
 import msgspec
 
-from toka.types import NOTHING, Amounts, EntityId, Failure, SideEffect
+from toka.types import NOTHING, Amounts, EntityId, EventId, Failure, SideEffect
 
 
 @attrs.frozen
@@ -81,6 +81,24 @@ class StepCompleted:
     result: msgspec.Raw
     toll: Toll | None
     """None where it took nothing and brought nothing."""
+
+
+@attrs.frozen
+class StepCopied:
+    """The outcome of an earlier run's step stands for this one, which was not done again.
+
+    What the outcome is, is in the event that it was copied from; it took nothing here.
+    """
+
+    kind: ClassVar[str] = "step.copied.v1"
+    task: int
+    fence: int
+    path: str
+    ordinal: int
+    name: str
+    origin: EventId
+    failed: bool = False
+    taint: tuple[str, ...] = ()
 
 
 @attrs.frozen

@@ -13,7 +13,7 @@ import msgspec
 
 from toka.types._budget import NOTHING, UNLIMITED, Amounts, Budget
 from toka.types._errors import InvalidValueError
-from toka.types._ids import AgentId, EntityId, TaskId, check_agent_name
+from toka.types._ids import AgentId, EntityId, EventId, TaskId, check_agent_name
 from toka.types._limits import (
     MAX_OBSERVATION_BYTES,
     MAX_PERMISSIONS,
@@ -84,7 +84,7 @@ class SpawnAgent:
     """Create an agent. Needs `agent:spawn:NAME` for a root, `agent:spawn:PARENT/NAME` else.
 
     The new agent's permissions must each be covered by the caller's, and its budget is taken out of
-    its parent's.
+    its parent's. With `copies_from`, it needs `event:read:COPIES_FROM/**` besides.
     """
 
     parent: AgentId | None
@@ -95,6 +95,8 @@ class SpawnAgent:
     """The whole specification as JSON; the kernel stores it and does not look inside."""
     untainted: tuple[str, ...] = ()
     """What it may do besides, while nothing from outside has influenced it."""
+    copies_from: AgentId | None = None
+    """A root that has ended, whose steps' outcomes the new root's family may take over."""
 
     def __attrs_post_init__(self) -> None:
         check_agent_name(self.name)
@@ -284,6 +286,27 @@ class FinishStep:
 
 
 @attrs.frozen
+class CopyStep:
+    """Take over the outcome of a step from an earlier run, in place of doing it. `agent:act:AGENT`.
+
+    The root of the agent's family was spawned with that run as `copies_from`, and an outcome is
+    taken over to its own place only: the same agent, task number, path and ordinal.
+    """
+
+    task: TaskId
+    fence: int
+    path: str
+    ordinal: int
+    name: str
+    origin: EventId
+    """The event of the earlier run that has the outcome; the host holds the rest against it."""
+    failed: bool = False
+    """Whether the outcome is a failure."""
+    taint: tuple[str, ...] = ()
+    """The labels that the outcome came with, which mark the task again."""
+
+
+@attrs.frozen
 class EmitObservation:
     """Record something an agent wants remembered. Needs `agent:act:AGENT`."""
 
@@ -387,6 +410,7 @@ Operation: TypeAlias = (
     | CancelTask
     | StartStep
     | FinishStep
+    | CopyStep
     | EmitObservation
     | SendMessage
     | RequestApproval
