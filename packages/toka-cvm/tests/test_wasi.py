@@ -5,7 +5,16 @@ import threading
 
 import pytest
 
-from toka.cvm import DeadlineError, ImportRefusedError, Limits, QuotaError, Services
+from toka.capability.core import PermissionSet
+from toka.cvm import (
+    Authority,
+    DeadlineError,
+    ImportRefusedError,
+    Limits,
+    QuotaError,
+    Services,
+)
+from toka.cvm._files import FileTable
 from toka.cvm._machine import _FUNCTIONS as FUNCTIONS
 
 SUCCESS, ACCESS, BADF, EXIST, ILSEQ, INVAL, ISDIR, LOOP = 0, 2, 8, 20, 25, 28, 31, 32
@@ -397,3 +406,28 @@ def sleep(nanoseconds):
         + nanoseconds.to_bytes(8, "little")
         + bytes(16)
     )
+
+
+def test_a_directory_behind_a_link_is_not_opened_for_an_authority_that_follows_none(folder):
+    (folder.parent / "way").symlink_to(folder)
+    permissions = PermissionSet.parse([f"fs:read:{folder.parent}/way/**"])
+    assert FileTable(Authority(permissions), 8).get(3) is not None
+    assert FileTable(Authority(permissions, follows_links=False), 8).get(3) is None
+    straight = PermissionSet.parse([f"fs:read:{folder}/**"])
+    opened = FileTable(Authority(straight, follows_links=False), 8).get(3)
+    assert opened is not None
+    assert opened.path == str(folder)
+
+
+def test_what_an_authority_does_not_agree_to_is_not_granted(folder):
+    asked = []
+
+    def agrees(wish):
+        asked.append(wish)
+        return wish.endswith("a.txt")
+
+    authority = Authority(PermissionSet.parse([f"fs:read:{folder}/**"]), agrees=agrees)
+    assert authority.allows("fs", "read", f"{folder}/a.txt")
+    assert not authority.allows("fs", "read", f"{folder}/b.txt")
+    assert not authority.allows("fs", "write", f"{folder}/a.txt")
+    assert asked == [f"fs:read:{folder}/a.txt", f"fs:read:{folder}/b.txt"]

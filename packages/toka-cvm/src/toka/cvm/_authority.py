@@ -39,6 +39,11 @@ class Authority:
 
     permissions: PermissionSet
     lost: Callable[[], Denial | None] = _stands
+    agrees: Callable[[str], bool] | None = None
+    """Asked besides, at every use, with what the permissions cover, as `fs:read:/data/a.txt`."""
+    follows_links: bool = True
+    """Whether the directories of its permissions may be reached by symbolic links; beneath them,
+    none is followed."""
 
     @classmethod
     def of(
@@ -80,18 +85,20 @@ class Authority:
             resource: Any text; it is quoted here.
         """
         try:
-            wish = f"{domain}:{action}:{quote_resource(resource)}"
-            return self.permissions.covers(wish) is not None
+            return self._grants(f"{domain}:{action}:{quote_resource(resource)}")
         except PermissionSyntaxError:
             return False
 
     def allows_url(self, method: str, url: str) -> bool:
         """Say whether a request over the network is granted; a URL is quoted already."""
         try:
-            wish = f"net:{method.lower()}:{url.partition('?')[0]}"
-            return self.permissions.covers(wish) is not None
+            return self._grants(f"net:{method.lower()}:{url.partition('?')[0]}")
         except PermissionSyntaxError:
             return False
+
+    def _grants(self, wish: str) -> bool:
+        covered = self.permissions.covers(wish) is not None
+        return covered and (self.agrees is None or self.agrees(wish))
 
     def allows_some(self, domain: str, actions: tuple[str, ...]) -> bool:
         """Say whether anything at all is granted in a domain, by one of some actions."""

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 FIRST_HANDLE: Final = 3
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# With O_PATH a directory can be passed through without the right to list it.
+_PASS: Final = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | getattr(os, "O_PATH", 0)
 _FILE: Final = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _LONGEST_PATH: Final = 4_096
 
@@ -59,9 +61,8 @@ class FileTable:
         self._most = most
         self._handles: dict[int, Handle] = {}
         for path in _roots(authority):
-            try:
-                descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            except (FileNotFoundError, NotADirectoryError):
+            descriptor = _open_root(path, follows_links=authority.follows_links)
+            if descriptor is None:
                 continue
             self.insert(Handle(descriptor, path, is_directory=True, preopened=True))
 
@@ -114,6 +115,38 @@ def _roots(authority: Authority) -> list[str]:
         if one.domain == "fs" and (root := _root(one)) is not None
     }
     return sorted(roots)
+
+
+def _open_root(path: str, *, follows_links: bool) -> int | None:
+    """Open a directory of the host, or return None where none can be opened."""
+    if follows_links:
+        try:
+            return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            return None
+    try:
+        return _walk_to(path)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return None
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # a symbolic link
+            return None
+        raise
+
+
+def _walk_to(path: str) -> int:
+    """Open a directory from `/` on, a name at a time, none of which may be a link."""
+    descriptor = os.open("/", _PASS)
+    try:
+        for name in [*path.split("/"), "."]:
+            if name:
+                inner = os.open(name, _DIRECTORY if name == "." else _PASS, dir_fd=descriptor)
+                os.close(descriptor)
+                descriptor = inner
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def _root(permission: Permission) -> str | None:
