@@ -2,9 +2,12 @@
 
 import http.server
 import io
+import json
 import threading
 
 import pytest
+
+from toka.cvm import text_to_binary
 
 ECHO = """(module
   (import "wasi_snapshot_preview1" "fd_read"
@@ -145,3 +148,48 @@ def test_what_is_no_module_is_said(toka, tmp_path):
     (tmp_path / "x.wasm").write_bytes(b"not wasm")
     result = toka("cvm", "run", tmp_path / "x.wasm")
     assert (result.status, "cvm.invalid_module" in result.err) == (2, True)
+
+
+TOOL = """(module
+  (import "toka" "input" (func $input (param i32 i32) (result i32)))
+  (import "toka" "output" (func $output (param i32 i32)))
+  (memory (export "memory") 1)
+  (func (export "_start")
+    (call $output (i32.const 0) (call $input (i32.const 0) (i32.const 65536)))))"""
+
+
+@pytest.fixture
+def manifest(toka, tmp_path):
+    (tmp_path / "echo.wasm").write_bytes(text_to_binary(TOOL))
+    facts = {
+        "wasm_tool": 1,
+        "name": "echo",
+        "description": "Give back what it is given.",
+        "module": "echo.wasm",
+        "sha256": toka("cvm", "inspect", tmp_path / "echo.wasm", "--json").json["sha256"],
+        "parameters": {"type": "object", "properties": {"path": {"type": "string"}}},
+        "permissions": ["fs:read:{path}"],
+        "side_effect": "read_only",
+    }
+    path = tmp_path / "echo.json"
+    path.write_text(json.dumps(facts))
+    return path
+
+
+def test_a_tool_that_is_a_guest_is_called_under_its_permissions(toka, manifest, tmp_path):
+    path = str(tmp_path / "a.txt")
+    arguments = json.dumps({"path": path})
+    allowed = f"fs:read:{tmp_path}/**"
+    result = toka("cvm", "call", manifest, "--args", arguments, "--allow", allowed)
+    assert result.status == 0, result.err
+    assert result.json == {"path": path}
+    refused = toka("cvm", "call", manifest, "--args", arguments)
+    assert refused.status == 5
+    assert f"fs:read:{path}" in refused.err
+
+
+def test_a_tool_whose_module_changed_is_not_called(toka, manifest, tmp_path):
+    (tmp_path / "echo.wasm").write_bytes(text_to_binary(LOOP))
+    result = toka("cvm", "call", manifest)
+    assert result.status != 0
+    assert "not the one that its manifest pins" in result.err

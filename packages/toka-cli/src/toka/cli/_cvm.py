@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Never
 
 import click
 
@@ -22,14 +23,13 @@ if TYPE_CHECKING:
     from toka.cvm import (
         GuestModule,
         HttpHandler,
-        HttpReply,
         HttpRequest,
         Limits,
         Machine,
         Outcome,
         RefusedImport,
     )
-    from toka.tools import ToolContext
+    from toka.tools import ToolContext, ToolResult
 
 _MODULE = click.argument("module", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 
@@ -111,22 +111,50 @@ def inspect(*, module: Path, as_json: bool) -> int:
     cvm = _Cvm()
     compiled = cvm.compile(module)
     refused = cvm.refused(compiled)
+    pin = sha256(module.read_bytes()).hexdigest()
     needs = sorted({one.needs for one in refused if one.needs})
     if as_json:
         imports: list[Json] = [f"{one.module}.{one.name}" for one in compiled.imports]
         facts: dict[str, Json] = {
             "digest": compiled.digest,
+            "sha256": pin,
             "exports": list[Json](compiled.exports),
             "imports": imports,
             "needs": list[Json](needs),
         }
         click.echo(json.dumps(facts))
         return Exit.MET
+    click.echo(f"sha256   {pin}")
     click.echo(f"exports  {', '.join(map(printable, compiled.exports)) or 'no function'}")
     for one in compiled.imports:
         why = next((r for r in refused if (r.module, r.name) == (one.module, one.name)), None)
         note = "" if why is None else (f"needs {why.needs}" if why.needs else why.why)
         click.echo(f"imports  {printable(f'{one.module}.{one.name}')}  {note}".rstrip())
+    return Exit.MET
+
+
+@command.command(
+    "call",
+    epilog="""\b
+Examples:
+  toka cvm call count.json --args '{"path": "report.txt"}' --allow "fs:read:$PWD/**"
+  toka cvm call count.json --args - --allow 'fs:read:/data/**' < arguments.json
+
+MANIFEST is the JSON file of a tool; its module lies beside it. Nothing is allowed but what --allow
+says, and nothing of this is recorded in a log.""",
+)
+@click.argument("manifest", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--args", "arguments", default="{}", help="A JSON object; - reads it from input.")
+@click.option("--allow", "permissions", multiple=True, help="A permission; repeatable.")
+def call(*, manifest: Path, arguments: str, permissions: tuple[str, ...]) -> int:
+    """Call the tool of MANIFEST, a WebAssembly guest, and print its result."""
+    import anyio  # noqa: PLC0415 - not for --help
+
+    cvm = _Cvm()
+    if arguments == "-":
+        arguments = sys.stdin.read()
+    result = anyio.run(cvm.call, manifest, arguments, permissions)
+    click.echo(json.dumps(result.value, indent=2, ensure_ascii=False))
     return Exit.MET
 
 
@@ -142,6 +170,18 @@ class _Cvm:
                 hint='Install it: pip install "toka-cli[cvm]".',
             ) from error
         self.machine: Machine = Machine(deterministic=deterministic)
+
+    async def call(
+        self, manifest: Path, arguments: str, permissions: tuple[str, ...]
+    ) -> ToolResult:
+        """Call a tool that is a guest."""
+        from toka.cvm import MemoryKeyValue  # noqa: PLC0415 - an extra
+        from toka.tools import ToolRegistry  # noqa: PLC0415 - not for --help
+        from toka.tools.wasm import load_wasm_tool  # noqa: PLC0415 - an extra
+
+        tool = load_wasm_tool(manifest, machine=self.machine, key_value=MemoryKeyValue())
+        registry = ToolRegistry.of([tool])
+        return await registry.call(tool.name, arguments, _context(permissions))
 
     def compile(self, module: Path) -> GuestModule:
         """Compile a file, text or binary."""
@@ -191,52 +231,15 @@ class _Cvm:
                 raise
 
 
-def _unasked(_request: HttpRequest, _seconds: float) -> HttpReply:
+def _unasked(_request: HttpRequest, _seconds: float) -> Never:
     raise OSError("Nothing runs here.")
 
 
 def _http(permissions: tuple[str, ...]) -> HttpHandler:
     """Return what does a guest's requests: the tool for agents, with all its checks."""
+    from toka.tools.wasm import http_handler  # noqa: PLC0415 - an extra
 
-    def handle(request: HttpRequest, timeout_seconds: float) -> HttpReply:
-        import anyio  # noqa: PLC0415 - not for --help
-
-        from toka.tools import ToolError  # noqa: PLC0415
-
-        try:
-            return anyio.run(_request, request, timeout_seconds, permissions)
-        except ToolError as error:
-            raise OSError(error.code) from error
-
-    return handle
-
-
-async def _request(
-    request: HttpRequest, timeout_seconds: float, permissions: tuple[str, ...]
-) -> HttpReply:
-    from base64 import b64decode  # noqa: PLC0415 - not for --help
-
-    from toka.cvm import HttpReply  # noqa: PLC0415
-    from toka.tools import ToolRegistry  # noqa: PLC0415
-
-    arguments: dict[str, Json] = {
-        "url": request.url,
-        "method": request.method,
-        "headers": dict[str, Json](request.headers),
-        "body": request.body.decode("utf-8"),
-        "timeout": max(timeout_seconds, 0.001),
-        "follow_redirects": False,
-    }
-    called = await ToolRegistry.builtin().call(
-        "http_request", json.dumps(arguments), _context(permissions)
-    )
-    value = called.value
-    if not isinstance(value, dict) or not isinstance(value["status"], int):
-        raise OSError("The reply is not one of HTTP.")
-    headers, text = value["headers"], value.get("body")
-    body = b64decode(str(value["body_base64"])) if text is None else str(text).encode()
-    pairs = headers.items() if isinstance(headers, dict) else ()
-    return HttpReply(value["status"], tuple([(name, str(one)) for name, one in pairs]), body)
+    return http_handler(_context(permissions))
 
 
 def _context(permissions: tuple[str, ...]) -> ToolContext:
