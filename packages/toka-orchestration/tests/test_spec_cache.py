@@ -35,9 +35,9 @@ def later() -> int:
 
 def test_a_file_that_has_settled_is_read_once(path, reads):
     cache = SpecCache(later)
-    assert not cache.has(path)
+    assert cache.find(path) is None
     assert cache.load(path) is cache.load(path)
-    assert cache.has(path)
+    assert cache.find(path) is cache.load(path)
     assert cache.load(path) == load_specs(path)
     assert len(reads) == 1
 
@@ -45,7 +45,7 @@ def test_a_file_that_has_settled_is_read_once(path, reads):
 def test_a_file_that_was_changed_just_now_is_read_again(path, reads):
     cache = SpecCache()
     cache.load(path)
-    assert not cache.has(path)
+    assert cache.find(path) is None
     cache.load(path)
     assert len(reads) == 2
 
@@ -83,4 +83,4 @@ def test_so_many_are_kept(tmp_path, monkeypatch):
     for path in paths:
         path.write_text(SPEC.format(name="one"))
         cache.load(path)
-    assert [cache.has(path) for path in paths] == [False, True, True]
+    assert [cache.find(path) is not None for path in paths] == [False, True, True]

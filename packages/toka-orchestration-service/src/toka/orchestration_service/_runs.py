@@ -109,9 +109,9 @@ async def retry_run(call: Call) -> StartedRun:
 async def _begin(call: Call, definition: RunDefinition, key: str) -> Run:
     orchestrator = call.service.orchestrator
     run = await orchestrator.begin(definition, call.token, idempotency_key=key, at_door=True)
-    view = await call.service.projection.find(run)
+    view = orchestrator.begun(run) or await call.service.projection.find(run)
     assert view is not None  # noqa: S101 - it is committed
-    if RunDefinition.decode(view.spec).key != definition.key:
+    if key and RunDefinition.decode(view.spec).key != definition.key:
         raise KeyReused(
             f"The Idempotency-Key was used before, to begin run {run} of something else.",
             hint="Use a new key for a new request.",

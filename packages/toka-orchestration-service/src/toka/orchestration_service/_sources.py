@@ -10,8 +10,10 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from collections import OrderedDict
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 import anyio.to_thread
 import attrs
@@ -23,11 +25,24 @@ from toka.types import InvalidValueError, check_agent_name, ulid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
-    from pathlib import Path
 
     from toka.orchestration import RunDefinition, SpecSet
     from toka.orchestration_service._service import Settings
     from toka.orchestration_service._shapes import StartRun
+
+
+KEPT: Final = 64
+"""Definitions that are kept, by what was asked for."""
+
+_Asked: TypeAlias = tuple["Path", str, str, tuple[tuple[str, str], ...]]
+"""The workspace, where that really is, the file, and the inputs."""
+
+
+@attrs.frozen
+class _Made:
+    specs: SpecSet
+    definition: RunDefinition
+    warnings: tuple[str, ...]
 
 
 class Sources:
@@ -36,6 +51,8 @@ class Sources:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._cache = SpecCache()
+        self._made: OrderedDict[_Asked, _Made] = OrderedDict()
+        self._runs = os.path.join(os.path.realpath(settings.data_dir), "runs")  # noqa: PTH118 - see _inside
 
     async def define(self, wanted: StartRun) -> tuple[RunDefinition, tuple[str, ...]]:
         """Return the definition of the run that a request wants, with the warnings about it.
@@ -44,33 +61,39 @@ class Sources:
             InvalidRequest: The source is outside the workspace, or brings code.
             SpecError: The specification is not usable.
         """
-        # What was read needs no thread, whose work would only compete with this one's.
-        source = wanted.source
-        if isinstance(source, str) and self._cache.has(_inside(_workspace(self._settings), source)):
-            return define(self._settings, wanted, self._cache)
-        return await anyio.to_thread.run_sync(define, self._settings, wanted, self._cache)
+        if not isinstance(wanted.source, str):
+            return await anyio.to_thread.run_sync(_define_document, self._settings, wanted)
+        workspace = _workspace(self._settings)
+        root, path = _inside(workspace, wanted.source)
+        asked = (workspace, root, str(path), tuple(sorted(wanted.inputs.items())))
+        specs, made = self._cache.find(path), self._made.get(asked)
+        if specs is not None and made is not None and made.specs is specs:
+            # All but a run's own place follows from what the files and the request say.
+            return self.again(made.definition), made.warnings
+        definition, warnings = await anyio.to_thread.run_sync(
+            _define, self._settings, path, wanted.inputs, self._cache.load
+        )
+        specs = self._cache.find(path)
+        if specs is not None and specs.agents is definition.agents:
+            self._keep(asked, _Made(specs, definition, warnings))
+        return definition, warnings
+
+    def _keep(self, asked: _Asked, made: _Made) -> None:
+        self._made[asked] = made
+        self._made.move_to_end(asked)
+        if len(self._made) > KEPT:
+            self._made.popitem(last=False)
 
     def again(self, definition: RunDefinition) -> RunDefinition:
         """Return the definition of another run of the same thing, with a place of its own."""
         # Its place follows from a fresh identifier, as that of every run.
         name = ulid(time.time_ns() // 1_000_000, os.urandom(10))
-        artifacts = self._settings.data_dir.resolve() / "runs" / name / "artifacts"
-        return attrs.evolve(definition, artifacts=str(artifacts))
+        return attrs.evolve(definition, artifacts=f"{self._runs}/{name}/artifacts")
 
 
-def define(
-    settings: Settings, wanted: StartRun, cache: SpecCache
-) -> tuple[RunDefinition, tuple[str, ...]]:
-    """Load what a request names, and return the run's definition with the warnings about it.
-
-    Raises:
-        InvalidRequest: The source is outside the workspace, or brings code.
-        SpecError: The specification is not usable.
-    """
-    if isinstance(wanted.source, str):
-        path = _inside(_workspace(settings), wanted.source)
-        return _define(settings, path, wanted.inputs, cache.load)
-    with _kept(settings.data_dir, wanted.source) as path:
+def _define_document(settings: Settings, wanted: StartRun) -> tuple[RunDefinition, tuple[str, ...]]:
+    document = cast("Mapping[str, object]", wanted.source)
+    with _kept(settings.data_dir, document) as path:
         definition, warnings = _define(settings, path, wanted.inputs)
         if any(spec.entry_of(task) for spec in definition.agents for task in spec.tasks):
             raise InvalidRequest(
@@ -96,22 +119,25 @@ def _workspace(settings: Settings) -> Path:
     return settings.live.workspace or settings.workspace
 
 
-def _inside(workspace: Path, source: str) -> Path:
+def _inside(workspace: Path, source: str) -> tuple[str, Path]:
+    """Return where the workspace, and a file of it, really are."""
     if "\0" in source:
         raise InvalidRequest("The source holds a NUL character.")
-    root = workspace.resolve()
+    root = os.path.realpath(workspace)
+    # As texts: with Path objects it would take three times as long, for each request.
+    path = os.path.join(root, source)  # noqa: PTH118
     try:
-        path = (root / source).resolve(strict=True)
+        path = os.path.realpath(path, strict=True)
     except FileNotFoundError:
-        path = (root / source).resolve()
+        path = os.path.realpath(path)
     except OSError as error:
         raise InvalidRequest(f"The source cannot be a path: {error.strerror}.") from error
-    if not path.is_relative_to(root):
+    if os.path.commonpath((root, path)) != root:
         raise InvalidRequest(
             f"{source[:200]!r} is outside the service's workspace.",
             hint="Name a path relative to the directory that the service works in.",
         )
-    return path
+    return root, Path(path)
 
 
 @contextmanager

@@ -6,13 +6,16 @@ asks the kernel for; killed at any moment, the next `execute` goes on where the 
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import anyio
 import attrs
 
-from toka.kernel import AgentSpawned, AgentTerminated
+from toka.kernel import AgentTerminated
 from toka.orchestration._agent_life import AgentLife
 from toka.orchestration._conductor import Conductor
 from toka.orchestration._definition import permissions_of_agents
@@ -24,7 +27,8 @@ from toka.orchestration._ready import ready
 from toka.orchestration._run import RunDefinition
 from toka.orchestration._spec_set import SpecSet
 from toka.orchestration._time import ends_by
-from toka.runtime import Rejected
+from toka.orchestration._view import Runs
+from toka.runtime import Logged, Rejected
 from toka.types import (
     NANOSECONDS,
     AgentId,
@@ -38,7 +42,7 @@ from toka.types import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Generator
 
     from anyio.abc import TaskGroup
 
@@ -47,12 +51,14 @@ if TYPE_CHECKING:
     from toka.orchestration._ready import Impossible
     from toka.orchestration._run import RunResult
     from toka.orchestration._view import RunView
-    from toka.runtime import Logged, Runtime
+    from toka.runtime import Receipt, Runtime
     from toka.tools import ToolRegistry
-    from toka.types import Json
+    from toka.types import EventId, Json
 
 NOT_MET = "orchestration.objectives_not_met"
 RUN_TIMED_OUT = "orchestration.run_timed_out"
+BEGUN_KEPT: Final = 1_024
+"""Runs that were begun and are not executed yet, and need not be read back from the log."""
 
 
 class Orchestrator:
@@ -63,6 +69,7 @@ class Orchestrator:
         self._agents = agents
         self._desk = desk
         self._executing: set[AgentId] = set()
+        self._begun: OrderedDict[AgentId, _Begun] = OrderedDict()
 
     @property
     def tools(self) -> ToolRegistry:
@@ -103,8 +110,24 @@ class Orchestrator:
         )
         message = Message(token, spawn, idempotency_key)
         receipt = await self.runtime.submit(message, at_door=at_door)
-        spawned = (event for event in receipt.events if isinstance(event.body, AgentSpawned))
-        return AgentId(next(spawned).stream)
+        begun = _begun(receipt, definition, self.runtime.tracing.current)
+        if not receipt.is_repeated:
+            self._begun[begun.view.run] = begun
+            if len(self._begun) > BEGUN_KEPT:
+                self._begun.popitem(last=False)
+        return begun.view.run
+
+    def begun(self, run: AgentId) -> RunView | None:
+        """Return a run that `begin` has recorded and nothing has happened to since; or None.
+
+        The view is its own: it is not kept up to date for the caller.
+        """
+        begun = self._begun.get(run)
+        return None if begun is None or not self._is_untouched(begun) else begun.view
+
+    def _is_untouched(self, begun: _Begun) -> bool:
+        state = self.runtime.state.agent(begun.view.run)
+        return state is not None and state.cause == begun.cause and not state.children
 
     def unfinished(self) -> tuple[AgentId, ...]:
         """Return the runs that have not ended, oldest first."""
@@ -145,31 +168,65 @@ class Orchestrator:
             raise RunBusy(f"Run {run} is being executed here already.", hint="Wait for its end.")
         self._executing.add(run)
         try:
+            begun = self._begun.pop(run, None)
+            if begun is not None and self._is_untouched(begun):
+                # Nothing is between this and the watch: all that happens from here on is seen.
+                with self._spanned(begun.view, begun.trace):
+                    await self._execute(begun.view, begun.definition)
+                return result_of(begun.view, begun.definition)
             view = await load_run(self.runtime.store, run)
+            definition = RunDefinition.decode(view.spec)
             if not view.ended:
-                said = {"toka.run.id": run, "toka.run.name": view.name}
-                parent = await trace_of(self.runtime, run)
-                with self.runtime.tracing.span("run", said, parent=parent), single_error():
-                    await self._execute(view)
+                with self._spanned(view, await trace_of(self.runtime, run)):
+                    await self._execute(view, definition)
                 view = await load_run(self.runtime.store, run)
-            return result_of(view)
+            return result_of(view, definition)
         finally:
             self._executing.discard(run)
 
-    async def _execute(self, view: RunView) -> None:
-        definition = RunDefinition.decode(view.spec)
-        try:
-            await anyio.Path(definition.artifacts).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ArtifactsUnusable(
-                f"{definition.artifacts} cannot be made: {error.strerror}.",
-                hint="Mend that and go on with the run, or start anew with --fresh.",
-            ) from error
+    @contextmanager
+    def _spanned(self, view: RunView, trace: str) -> Generator[None]:
+        said = {"toka.run.id": view.run, "toka.run.name": view.name}
+        with self.runtime.tracing.span("run", said, parent=trace), single_error():
+            yield
+
+    async def _execute(self, view: RunView, definition: RunDefinition) -> None:
+        _make_folder(definition.artifacts)
         conductor = Conductor(self.runtime, self._agents, self._desk, view.run, definition)
         try:
             await _Execution(self.runtime, conductor, view).run()
         finally:
             conductor.forget_all()
+
+
+@attrs.frozen
+class _Begun:
+    """A run that was just recorded, known without reading the log."""
+
+    view: RunView
+    definition: RunDefinition
+    cause: EventId
+    """What the kernel's state of the run's agent says while nothing has happened to it."""
+    trace: str
+
+
+def _begun(receipt: Receipt, definition: RunDefinition, trace: str) -> _Begun:
+    runs, first = Runs(), receipt.position - len(receipt.events) + 1
+    for position, event in enumerate(receipt.events, first):
+        runs.apply(Logged(position, event))
+    view = next(iter(runs.by_id.values()))
+    return _Begun(view, definition, receipt.events[-1].id, trace)
+
+
+def _make_folder(path: str) -> None:
+    # In this thread: another one would take longer to be asked than the folder takes.
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ArtifactsUnusable(
+            f"{path} cannot be made: {error.strerror}.",
+            hint="Mend that and go on with the run, or start anew with --fresh.",
+        ) from error
 
 
 @attrs.define
@@ -191,6 +248,8 @@ class _Execution:
         self._plan = plan(SpecSet(conductor.definition.agents))
         views = {agent.name: agent for path, agent in view.agents.items() if path != view.run}
         self._began = view.began
+        self._runs = Runs()
+        self._runs.by_id[root_of(view.run)] = view
         self._lives = {
             spec.name: AgentLife(conductor, spec, views.get(spec.name))
             for spec in conductor.definition.agents
@@ -204,15 +263,13 @@ class _Execution:
         limit = self._definition.timeout
         deadline = None if limit is None else self._began + limit
         in_time = True
-        with (
-            anyio.CancelScope() as scope,
-            self._runtime.watch(root_of(self._conductor.run), self._see),
-        ):
-            self._scopes[self._conductor.run] = scope
-            if not self._conductor.lives:
-                scope.cancel()
-            in_time = await ends_by(self._conductor.clock, deadline, self._run_agents)
-        await self._finish(in_time=in_time)
+        with self._runtime.watch(root_of(self._conductor.run), self._see):
+            with anyio.CancelScope() as scope:
+                self._scopes[self._conductor.run] = scope
+                if not self._conductor.lives:
+                    scope.cancel()
+                in_time = await ends_by(self._conductor.clock, deadline, self._run_agents)
+            await self._finish(in_time=in_time)
 
     async def _finish(self, *, in_time: bool) -> None:
         failure = self._failure() if in_time else self._timeout()
@@ -223,7 +280,8 @@ class _Execution:
                 raise
 
     def _see(self, logged: Logged) -> None:
-        """Stop whatever runs for an agent, or a run, that somebody has terminated."""
+        """Take up an event; stop whatever runs for an agent, or a run, that was terminated."""
+        self._runs.apply(logged)
         event = logged.event
         if isinstance(event.body, AgentTerminated) and event.stream in self._scopes:
             self._scopes[AgentId(event.stream)].cancel()

@@ -120,9 +120,14 @@ def check_run_id(text: str) -> AgentId:
         raise UnknownRun(f"There is no run {text[:64]!r} here: {error}") from error
 
 
-def result_of(view: RunView) -> RunResult:
-    """Say how a run ended, or that it has not."""
-    definition = RunDefinition.decode(view.spec)
+def result_of(view: RunView, definition: RunDefinition | None = None) -> RunResult:
+    """Say how a run ended, or that it has not.
+
+    Args:
+        view: The run.
+        definition: What it is made of; read from the view if left out.
+    """
+    definition = definition or RunDefinition.decode(view.spec)
     paths = [child_agent(view.run, spec.name) for spec in definition.agents]
     return RunResult(
         run=view.run,

@@ -35,10 +35,10 @@ class SpecCache:
         self._now = now
         self._kept: OrderedDict[Path, tuple[_Mark, SpecSet]] = OrderedDict()
 
-    def has(self, path: Path) -> bool:
-        """Say whether `load` would read nothing but the file's time stamps."""
+    def find(self, path: Path) -> SpecSet | None:
+        """Return what `load` would return without reading more than the file's time stamps."""
         kept = self._kept.get(path)
-        return kept is not None and kept[0] == _mark_of(path)
+        return kept[1] if kept is not None and kept[0] == _mark_of(path) else None
 
     def load(self, path: Path) -> SpecSet:
         """Return what `load_specs` does.

@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from toka.capability.core import PermissionSet
-from toka.kernel import AgentSpawned, StepCompleted, StepFailed, StepStarted, TokenAdmitted
+from toka.kernel import (
+    AgentSpawned,
+    StepCompleted,
+    StepCopied,
+    StepFailed,
+    StepStarted,
+    TokenAdmitted,
+)
 from toka.runtime._log import from_store
+from toka.runtime._outcomes import find_outcome
 from toka.store.core import InvalidEvent, Query
 from toka.types import EventId
 
@@ -44,6 +52,8 @@ class Explanation:
     """Every token that the event or a cause names, as it was admitted."""
     grants: dict[str, Logged]
     """By token: the event that gave the token's subject its permissions, where the log has one."""
+    copied_from: tuple[Logged, ...] = ()
+    """Of a copied step: the outcomes that it was copied from, the one that was first made last."""
 
     def allowed_by(self, event: KernelEvent) -> tuple[Allowance, ...]:
         """Return each permission that a step required, with the one of its token that covers it."""
@@ -95,15 +105,26 @@ async def explain(
     """
     logged = from_store(event)
     causes = await store.ancestors(event.id, limit=limit)
+    origins = await _origins(store, logged)
+    # Origins are causes as well, but so old that a long chain of newer ones may leave them out.
     chain = (logged, *(from_store(cause) for cause in causes))
-    tokens = await _tokens(store, chain, known or {})
+    known_causes = {each.event.id for each in chain}
+    told = (*chain, *(each for each in origins if each.event.id not in known_causes))
+    tokens = await _tokens(store, told, known or {})
     spawned = {
         each.event.stream: each for each in chain if isinstance(each.event.body, AgentSpawned)
     }
     grants = {
         token: spawned[body.subject] for token, body in tokens.items() if body.subject in spawned
     }
-    return Explanation(logged, chain[1:], tokens, grants)
+    return Explanation(logged, chain[1:], tokens, grants, origins)
+
+
+async def _origins(store: EventStore, logged: Logged) -> tuple[Logged, ...]:
+    if not isinstance(logged.event.body, StepCopied):
+        return ()
+    outcome = await find_outcome(store, logged.event.id)
+    return () if outcome is None else outcome.chain[1:]
 
 
 async def _tokens(

@@ -32,10 +32,11 @@ from toka.runtime._errors import LogFailed, Overloaded, Rejected, RuntimeClosed
 from toka.runtime._idempotency import Answer, tag_of
 from toka.runtime._identifiers import UlidSource
 from toka.runtime._log import Logged, from_store, pages, to_store
+from toka.runtime._outcomes import untrue
 from toka.runtime._recovery import Recovered, recover, save
 from toka.runtime._tracing import NO_TRACING, tags_of
 from toka.store.core import StoreBusy, StoreError
-from toka.types import Message, OpenHost, SystemClock
+from toka.types import CopyStep, Message, OpenHost, SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Sequence
@@ -66,6 +67,8 @@ class Receipt:
     events: tuple[KernelEvent, ...]
     position: int
     """Of the last of these events in the log."""
+    is_repeated: bool = False
+    """Whether it was given before, under the same key: what has happened since is not in it."""
 
 
 @attrs.frozen
@@ -192,6 +195,7 @@ class Runtime:
         known = self._authenticator.identify if at_door else self._authenticator.authenticate
         claims = known(message.token)
         if not message.idempotency_key:
+            await self._attest(message, claims)
             return await self._commit(*self._decide(message, claims))
         return await self._submit_once(message, claims)
 
@@ -213,6 +217,8 @@ class Runtime:
         """
         self._check_open()
         claims = [self._authenticator.authenticate(message.token) for message in messages]
+        for message, each in zip(messages, claims, strict=True):
+            await self._attest(message, each)
         asked = [(message, each) for message, each in zip(messages, claims, strict=True)]
         keys = [(each.subject, message.idempotency_key) for message, each in asked]
         for key in keys:
@@ -235,6 +241,14 @@ class Runtime:
             return Receipt((), self._position)
         return await self._commit(tuple(events), state, tuple(names))
 
+    async def _attest(self, message: Message, claims: Claims) -> None:
+        """Hold what a copy says of an earlier event against the log, which the kernel cannot."""
+        if isinstance(message.operation, CopyStep):
+            rejection = await untrue(self.store, self._decided, message.operation, claims)
+            if rejection is not None:
+                raise Rejected(rejection)
+            self._check_open()
+
     async def _submit_once(self, message: Message, claims: Claims) -> Receipt:
         name = (claims.subject, message.idempotency_key)
         while (pending := self._answering.get(name)) is not None:
@@ -245,6 +259,7 @@ class Runtime:
             return await self._read_answer(answer)
         self._answering[name] = pending = _Pending()
         try:
+            await self._attest(message, claims)
             events, state = self._decide(message, claims)
             return await self._commit(events, state, (_Name(*name, 0, len(events)),))
         finally:
@@ -254,7 +269,7 @@ class Runtime:
     async def _read_answer(self, answer: Answer) -> Receipt:
         stored = await self.store.read_page(answer.first - 1, answer.count)
         events = tuple(from_store(event).event for event in stored)
-        return Receipt(events, answer.first + answer.count - 1)
+        return Receipt(events, answer.first + answer.count - 1, is_repeated=True)
 
     def _decide(
         self, message: Message, claims: Claims
