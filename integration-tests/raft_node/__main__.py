@@ -1,10 +1,10 @@
-"""Run one node: `python -m raft_node --help`."""
+"""One node, or what an operator does about nodes: `python -m raft_node --help`."""
 
 from __future__ import annotations
 
 import sys
 
-from ._process import main
+from ._commands import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

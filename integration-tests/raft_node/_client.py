@@ -10,6 +10,8 @@ import msgspec
 
 from raft_core import OPEN_SESSION, ClientSession, SessionReply, SessionStatus
 
+from ._changes import Change, Standing
+from ._errors import GaveUpError, WriteError
 from ._frames import Kind, Reply, Request, Splitter, Status, frame
 from ._machine import Operation, Result, Write
 
@@ -17,20 +19,12 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping
 
-    from ._links import Address
+    from ._identity import Address
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_reply = msgspec.msgpack.Decoder(Reply).decode
 _decode_session = msgspec.msgpack.Decoder(SessionReply).decode
 _decode_result = msgspec.msgpack.Decoder(Result).decode
-
-
-class GaveUpError(Exception):
-    """Time ran out. A write may have been done, or may be done yet."""
-
-
-class WriteError(Exception):
-    """The group answered that the write cannot be done."""
 
 
 class Channel(asyncio.Protocol):
@@ -125,6 +119,22 @@ class Client:
         """Return the value of a key, with all that anybody was told is written."""
         body = await self._ask(Kind.READ, key.encode())
         return msgspec.msgpack.decode(body, type=bytes | list[bytes] | None)
+
+    async def members(self) -> list[Standing]:
+        """Return who belongs to the group, with all that anybody was told is done."""
+        body = await self._ask(Kind.MEMBERS, b"")
+        return msgspec.msgpack.decode(body, type=list[Standing])
+
+    async def change(self, change: Change) -> list[Standing]:
+        """Change who belongs to the group; return who does then.
+
+        Raises:
+            WriteError: The change makes no sense: somebody votes under that number already.
+            GaveUpError: It may have been done, or may be done yet; ask again, which is no error.
+
+        """
+        body = await self._ask(Kind.CHANGE, _encode(change))
+        return msgspec.msgpack.decode(body, type=list[Standing])
 
     async def open(self) -> Self:
         """Open the session; the first write does it too."""

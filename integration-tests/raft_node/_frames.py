@@ -12,13 +12,11 @@ from typing import Final
 
 import msgspec
 
+from ._errors import FrameError
+
 _LENGTH: Final = Struct(">I")
 #: What a peer may make this process keep in memory for one frame.
 MAX_FRAME: Final = 2**30
-
-
-class FrameError(Exception):
-    """What came is no frame, so nothing after it can be read either: hang up."""
 
 
 class Kind(IntEnum):
@@ -27,6 +25,10 @@ class Kind(IntEnum):
     WRITE = 1
     READ = 2
     STATUS = 3
+    MEMBERS = 4
+    """Who belongs to the group, with all that anybody was told is done."""
+    CHANGE = 5
+    """Change who belongs to the group; the body is a `Change`."""
 
 
 class Status(IntEnum):
@@ -72,6 +74,11 @@ class Splitter:
         self._limit = limit
         self._rest = bytearray()
         self._wanted = 0
+
+    @property
+    def holds(self) -> bool:
+        """Say whether a part of a frame is waiting for the rest."""
+        return bool(self._rest)
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take bytes in any pieces; return the frames that are whole by now.

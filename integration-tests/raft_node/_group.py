@@ -15,7 +15,11 @@ from typing import TYPE_CHECKING, cast
 
 import attrs
 
+from raft_core import Member
+from raft_storage import FileStorage
+
 from ._client import Client, describe
+from ._identity import format_member
 from ._nursery import Nursery
 
 if TYPE_CHECKING:
@@ -23,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from ._links import Address
+    from ._identity import Address
     from ._nursery import Process
 
 
@@ -89,6 +93,9 @@ class _Near(asyncio.Protocol):
         except OSError:
             near.abort()
             return
+        if near.is_closing():
+            far.abort()
+            return
         far.writelines(self._early)
         self._far = far
 
@@ -121,8 +128,8 @@ class _Far(asyncio.Protocol):
 
 
 @attrs.define
-class Member:
-    """A node of the group."""
+class Host:
+    """Where a node of the group runs: a folder, ports, and ways to the others."""
 
     id: int
     folder: Path
@@ -132,18 +139,24 @@ class Member:
     """From this node to the others."""
     process: Process | None = None
     paused: bool = False
-    founded: bool = False
-    """Whether it has had a store: then it does not make another."""
+
+    def format(self) -> Member:
+        """Make a store, and return who the node is with it."""
+        with FileStorage.create(self.folder) as store:
+            return Member(self.id, store.store_id, place(self.peers))
 
 
 @attrs.define
 class Group:
     """Nodes 1 to n, each with a folder, ports and a process."""
 
-    members: dict[int, Member]
+    members: dict[int, Host]
+    founders: Sequence[Member]
     nursery: Nursery
     options: Sequence[str] = ()
     tls: ssl.SSLContext | None = None
+    newcomers: set[int] = attrs.field(factory=set)
+    """Who starts without founding: the group takes them in, or has done so."""
 
     @classmethod
     async def create(
@@ -159,34 +172,39 @@ class Group:
             number: (("127.0.0.1", ports[2 * number - 2]), ("127.0.0.1", ports[2 * number - 1]))
             for number in range(1, size + 1)
         }
-        members: dict[int, Member] = {}
+        members: dict[int, Host] = {}
         for number, (peers, clients) in places.items():
             gates = {other: Gate(places[other][0]) for other in places if other != number}
             for gate in gates.values():
                 await gate.open()
-            members[number] = Member(number, folder / f"node-{number}", peers, clients, gates)
-        return cls(members, await Nursery.open(), options, tls)
+            members[number] = Host(number, folder / f"node-{number}", peers, clients, gates)
+        founders = [member.format() for member in members.values()]
+        return cls(members, founders, await Nursery.open(), options, tls)
 
     async def start(self, *numbers: int) -> None:
         """Start some nodes, or all."""
         for number in numbers or tuple(self.members):
             await self._start(self.members[number])
 
-    async def _start(self, member: Member) -> None:
+    async def _start(self, member: Host) -> None:
+        member.process = await self.nursery.node(self.arguments(member.id))
+
+    def arguments(self, number: int) -> list[str]:
+        """Return the command line of a node, with the founders as they were in the beginning."""
+        member = self.members[number]
         arguments = ["--id", str(member.id), "--folder", str(member.folder)]
         arguments += ["--peers", place(member.peers), "--clients", place(member.clients)]
         for other, gate in member.gates.items():
-            arguments += ["--peer", f"{other}={place(gate.address)}"]
-        if not member.founded:
-            arguments.append("--found")
-        member.process = await self.nursery.node([*arguments, *self.options])
+            arguments += ["--route", f"{other}={place(gate.address)}"]
+        if number not in self.newcomers:
+            arguments += ["--found", *map(format_member, self.founders)]
+        return [*arguments, *self.options]
 
     async def kill(self, number: int) -> None:
         """End a node at once (SIGKILL)."""
         member = self.members[number]
         if member.process is not None:
             await member.process.kill()
-        member.founded = member.founded or any(member.folder.glob("snapshot-*"))
         member.process, member.paused = None, False
 
     def pause(self, number: int, *, paused: bool = True) -> None:

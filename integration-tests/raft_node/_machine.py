@@ -3,18 +3,40 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
-from raft_core import MalformedSnapshotError, StateMachine
+from raft_core import MalformedSnapshotError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from raft_core import Command
 
+#: What a piece of a table's state has at least, but for the last one.
+_PIECE: Final = 2**20
 
-class Machine(StateMachine[bytes], Protocol):
-    """What is replicated: a state machine that can also be asked."""
+
+class Machine(Protocol):
+    """What is replicated: a state machine that can be asked, and gives its state in pieces."""
+
+    def apply(self, command: Command) -> bytes:
+        """Change the state as a command says, the same on every node; return the answer."""
+        ...
+
+    def pieces(self) -> Iterator[bytes]:
+        """Return the state as of now; the pieces are made later, one by one, in any thread."""
+        ...
+
+    def load(self, pieces: Iterable[bytes]) -> None:
+        """Take over a state in place of the own one; no piece: the state before everything.
+
+        Raises:
+            MalformedSnapshotError: The pieces are no such state.
+
+        """
+        ...
 
     def query(self, question: bytes) -> bytes:
         """Answer without changing anything."""
@@ -49,7 +71,7 @@ class Result(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_write = msgspec.msgpack.Decoder(Write).decode
-_decode_table = msgspec.msgpack.Decoder(dict[str, bytes | list[bytes]]).decode
+_decode_rows = msgspec.msgpack.Decoder(list[tuple[str, bytes | list[bytes]]]).decode
 _DONE = _encode(Result())
 
 
@@ -83,13 +105,34 @@ class Table:
         """Return the value of a key as MessagePack: bytes, a list, or nothing."""
         return _encode(self._table.get(question.decode(errors="replace")))
 
-    def snapshot(self) -> bytes:
+    def pieces(self) -> Iterator[bytes]:
         """Return the table; keys stand in the order they came in, on every node alike."""
-        return _encode(self._table)
+        # Values do not change, and lists only grow: a copy of the references is a copy of it all.
+        rows = [
+            (key, value if isinstance(value, bytes) else tuple(value))
+            for key, value in self._table.items()
+        ]
+        return _pieces(rows)
 
-    def restore(self, data: bytes) -> None:
+    def load(self, pieces: Iterable[bytes]) -> None:
         """Take over a table."""
+        table: dict[str, bytes | list[bytes]] = {}
         try:
-            self._table = _decode_table(data) if data else {}
+            for piece in pieces:
+                table.update(_decode_rows(piece))
         except (msgspec.MsgspecError, ValueError) as error:
             raise MalformedSnapshotError(f"no table: {error}") from error
+        self._table = table
+
+
+def _pieces(rows: list[tuple[str, bytes | tuple[bytes, ...]]]) -> Iterator[bytes]:
+    some: list[tuple[str, bytes | tuple[bytes, ...]]] = []
+    size = 0
+    for key, value in rows:
+        some.append((key, value))
+        size += len(key) + (len(value) if isinstance(value, bytes) else sum(map(len, value)))
+        if size >= _PIECE:
+            yield _encode(some)
+            some, size = [], 0
+    if some:
+        yield _encode(some)

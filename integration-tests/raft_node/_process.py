@@ -14,14 +14,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raft_core import Config, ConfState, Snapshot
-from raft_storage import FileStorage, NotFoundError, SystemFolder
+from raft_core import Config, Member, Members, RaftError, Snapshot
+from raft_storage import FileStorage, SystemFolder
 
-from ._links import Address, Incoming, Link, Links
+from ._errors import NodeError, NotFounderError
+from ._identity import Address, parse_address, parse_member
+from ._incoming import Door, Incoming
+from ._links import Links
 from ._machine import Table
 from ._promptness import ask_for_short_slices, loop_factory
-from ._replica import Limits, Replica
+from ._replica import Around, Limits, Replica
 from ._service import Service
+from ._state import State
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,26 +34,45 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run until the process is told to end; the status is 1 if the disk failed."""
+    """Run until the process is told to end.
+
+    The status is 1 if the disk failed, and 2 if this node must not begin.
+    """
     options = parse(arguments)
     logging.basicConfig(format=f"node {options.id}: %(message)s", level=logging.WARNING)
     ask_for_short_slices()
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        return runner.run(serve(options))
+    try:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            return runner.run(serve(options))
+    except (NodeError, RaftError) as error:
+        logging.getLogger("raft_node").critical("%s: %s", error.code, error)
+        return 2
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Return the options of the command line."""
-    parser = argparse.ArgumentParser("raft_node", description="One node of a replicated table.")
-    parser.add_argument("--id", type=int, required=True)
+    parser = argparse.ArgumentParser("raft_node run", description="One node of a replicated table.")
+    parser.add_argument("--id", type=int, required=True, help="its number, which people use")
     parser.add_argument("--cluster", type=int, default=1, help="the number all its nodes share")
-    parser.add_argument("--folder", type=Path, required=True, help="where its store is, or will be")
-    parser.add_argument("--peers", type=address, required=True, help="where other nodes dial")
-    parser.add_argument("--clients", type=address, required=True, help="where clients dial")
+    parser.add_argument("--folder", type=Path, required=True, help="where its store is: see format")
+    parser.add_argument("--peers", type=parse_address, required=True, help="where nodes dial it")
+    parser.add_argument("--clients", type=parse_address, required=True, help="where clients do")
     parser.add_argument(
-        "--peer", type=member, action="append", default=[], metavar="ID=HOST:PORT", dest="others"
+        "--found",
+        type=parse_member,
+        nargs="+",
+        default=[],
+        metavar="NUMBER@HOST:PORT:DIRECTORY",
+        help="found a group of these; where it is founded already, nothing happens",
     )
-    parser.add_argument("--found", action="store_true", help="make the store: once in its life")
+    parser.add_argument(
+        "--route",
+        type=route,
+        action="append",
+        default=[],
+        metavar="NUMBER=HOST:PORT",
+        dest="routes",
+    )
     parser.add_argument("--tick", type=float, default=0.05, help="seconds")
     parser.add_argument("--snapshot-every", type=int, default=Limits().snapshot_every)
     parser.add_argument("--keep", type=int, default=Limits().keep)
@@ -60,16 +83,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def address(text: str) -> Address:
-    """Return the address that a text means."""
-    host, _, port = text.rpartition(":")
-    return host, int(port)
-
-
-def member(text: str) -> tuple[int, Address]:
-    """Return the node and the address that a text means."""
+def route(text: str) -> tuple[int, Address]:
+    """Return the number and the address that a text means."""
     number, _, place = text.partition("=")
-    return int(number), address(place)
+    return int(number), parse_address(place)
 
 
 def contexts(options: argparse.Namespace) -> tuple[ssl.SSLContext | None, ssl.SSLContext | None]:
@@ -106,26 +123,30 @@ class _Counting:
         self._file.sync()
 
 
-def open_store(options: argparse.Namespace) -> FileStorage:
-    """Open this node's store; make it if this is the first start of a founder.
+def identity(options: argparse.Namespace, store: FileStorage) -> Member:
+    """Return who this node is: what its disk calls itself is part of it."""
+    return Member(options.id, store.store_id, "{}:{}".format(*options.peers))
 
-    Who has lost its disk does not know what it has promised, so it does not come back by itself.
+
+def found(store: FileStorage, own: Member, founders: Sequence[Member], state: State) -> None:
+    """Let the group begin, unless this store knows of a group already.
 
     Raises:
-        NotFoundError: There is no store, and the group is not being founded.
+        NotFounderError: This disk is none of the founders'.
+        ConfChangeError: Two founders have the same number.
 
     """
-    folder = CountingFolder(options.folder)
-    try:
-        store = FileStorage.open(folder)
-    except NotFoundError:
-        if not options.found:
-            raise
-        store = FileStorage.create(folder)
-    if options.found and not store.snapshot_index:
-        voters = tuple(sorted((options.id, *(number for number, _ in options.others))))
-        store.save(Snapshot(index=1, term=1, conf_state=ConfState(voters=voters)))
-    return store
+    if not founders or store.snapshot_index:
+        return
+    members = Members.founded_by(founders)
+    if members.get(own.node_id) is None:
+        raise NotFounderError(
+            f"node {own.number} on the disk {own.directory} is no founder: start it without "
+            f"--found, and add it to the group"
+        )
+    state.members = members
+    data = b"".join(state.frames())
+    store.save(Snapshot(index=1, term=1, conf_state=members.conf, data=data))
 
 
 async def serve(options: argparse.Namespace) -> int:
@@ -144,32 +165,33 @@ async def serve(options: argparse.Namespace) -> int:
 
     loop.add_signal_handler(signal.SIGTERM, end, 0)
     accepting, dialling = contexts(options)
-    with open_store(options) as store:
+    with FileStorage.open(CountingFolder(options.folder)) as store:
+        own, state = identity(options, store), State(Table())
+        found(store, own, options.found, state)
         links = Links(
             options.cluster,
-            {number: Link(place, dialling) for number, place in options.others},
+            own,
+            dict(options.routes),
+            dialling,
             lambda node: replica.node.report_unreachable(node),  # noqa: PLW0108 - made below
         )
         seed = int.from_bytes(os.urandom(6), "big")
-        config = Config(id=options.id, seed=seed, disable_proposal_forwarding=True)
-        service = Service(lambda: describe(replica))
+        config = Config(id=own.node_id, seed=seed, disable_proposal_forwarding=True)
+        service = Service(lambda: describe(replica, links))
         replica = service.replica = Replica.start(
             config,
             store,
-            Table(),
-            links.send,
-            service.flush,
-            fail,
+            state,
+            Around(links.send, links.know, service.flush, fail),
             limits=Limits(options.snapshot_every, options.keep),
             writer=options.writer,
         )
-        incoming = partial(Incoming, options.cluster, replica.step, replica.wake)
+        incoming = partial(Incoming, Door(replica, links))
         servers = [
             await loop.create_server(incoming, *options.peers, ssl=accepting),
             await loop.create_server(service.connection, *options.clients, ssl=accepting),
         ]
         gc.freeze()  # what is loaded by now stays; let collections not go through it
-        links.open()
         ticking = asyncio.create_task(tick(replica, options.tick))
         status = await ended
         ticking.cancel()
@@ -187,12 +209,13 @@ async def tick(replica: Replica, period: float) -> None:
         replica.tick()
 
 
-def describe(replica: Replica) -> dict[str, int]:
+def describe(replica: Replica, links: Links) -> dict[str, int]:
     """Return what a client may want to know about a node."""
     status = replica.node.status()
     return {
-        "id": status.id,
-        "leader": status.soft_state.lead,
+        "id": links.own.number,
+        "leader": replica.leader,
+        "refused": links.refused,
         "term": status.hard_state.term,
         "commit": status.hard_state.commit,
         "applied": replica.applied,

@@ -18,10 +18,10 @@ import msgspec
 from raft_core import (
     APPEND_THREAD,
     APPLY_THREAD,
+    ConfChangeError,
     Entry,
     EntryType,
     LeaderClock,
-    LogClock,
     MalformedCommandError,
     Message,
     MessageError,
@@ -29,24 +29,27 @@ from raft_core import (
     ProposalDroppedError,
     ReadDroppedError,
     Role,
-    Sessions,
     decode_conf_change,
 )
 
+from ._changes import in_force, lags, standings, to_propose
 from ._frames import Status
 from ._writer import make_writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from raft_core import Config, ReadState, SessionReply
+    from raft_core import Config, Member, ReadState
     from raft_storage import FileStorage
 
-    from ._machine import Machine
+    from ._changes import Change
+    from ._state import State
     from ._writer import Writer
 
     #: Called once, with what became of a request.
     Answer: TypeAlias = Callable[[Status, bytes], None]
+    #: What to ask when it may be asked, and who wants to know.
+    Read: TypeAlias = tuple[Callable[[], bytes], Answer]
 
 _encode = msgspec.msgpack.Encoder().encode
 _log = logging.getLogger("raft_node")
@@ -62,6 +65,19 @@ class Limits:
     keep: int = 10_000
 
 
+@attrs.frozen
+class Around:
+    """What a replica calls."""
+
+    send: Callable[[Sequence[Message]], None]
+    know: Callable[[Iterable[Member]], None]
+    """Called when members have changed."""
+    flush: Callable[[], None]
+    """Called when answers were given, and no others follow at once."""
+    fail: Callable[[BaseException], None]
+    """Called when the disk failed; nothing may be done or said after that."""
+
+
 @attrs.define(eq=False)
 class Replica:
     """A node, its disk and its machine.
@@ -73,61 +89,69 @@ class Replica:
     id: int
     node: Node
     store: FileStorage
-    log: LogClock[SessionReply]
-    """The sessions of clients around the machine, and the time that they end by."""
-    machine: Machine
-    send: Callable[[Sequence[Message]], None]
-    flush: Callable[[], None]
-    """Called when answers were given, and no others follow at once."""
-    fail: Callable[[BaseException], None]
-    """Called when the disk failed; nothing may be done or said after that."""
+    state: State
+    around: Around
     limits: Limits
     applied: int
     writer: Writer = attrs.field(init=False)
     _loop: asyncio.AbstractEventLoop = attrs.field(init=False)
     _scheduled: bool = attrs.field(init=False, default=False)
     _proposals: list[tuple[bytes, Answer]] = attrs.field(init=False, factory=list)
-    _reads: list[tuple[bytes, Answer]] = attrs.field(init=False, factory=list)
+    _reads: list[Read] = attrs.field(init=False, factory=list)
     _waiting: dict[int, tuple[int, Answer]] = attrs.field(init=False, factory=dict)
     """Who waits for the entry at an index, and the term it must have to be theirs."""
-    _asked: dict[bytes, list[tuple[bytes, Answer]]] = attrs.field(init=False, factory=dict)
+    _asked: dict[bytes, list[Read]] = attrs.field(init=False, factory=dict)
     """Reads whose index the leader has not confirmed, by the context that it is asked with."""
-    _due: deque[tuple[int, list[tuple[bytes, Answer]]]] = attrs.field(init=False, factory=deque)
+    _due: deque[tuple[int, list[Read]]] = attrs.field(init=False, factory=deque)
     """Reads that wait until their index is applied."""
     _read_number: int = attrs.field(init=False, default=0)
     _snapshot_index: int = attrs.field(init=False, default=0)
     _compacting: bool = attrs.field(init=False, default=False)
     _leads: bool = attrs.field(init=False, default=False)
     _clock: LeaderClock = attrs.field(init=False, factory=LeaderClock)
-    leader: int = attrs.field(init=False, default=0)
+    _lead: int = attrs.field(init=False, default=0)
+    _leaving: list[Answer] = attrs.field(init=False, factory=list)
+    """Who waits for the end of a joint configuration."""
 
     @classmethod
     def start(
         cls,
         config: Config,
         store: FileStorage,
-        machine: Machine,
-        send: Callable[[Sequence[Message]], None],
-        flush: Callable[[], None],
-        fail: Callable[[BaseException], None],
+        state: State,
+        around: Around,
         *,
         limits: Limits,
         writer: str,
     ) -> Replica:
-        """Bring a machine to where its store's snapshot is, and begin."""
-        snapshot = store.snapshot()
-        log = LogClock(Sessions(machine))
-        log.restore(snapshot.data)
-        config = attrs.evolve(config, applied=snapshot.index, async_storage_writes=True)
-        node = Node(config, store)
-        replica = cls(
-            config.id, node, store, log, machine, send, flush, fail, limits, snapshot.index
-        )
+        """Bring a state to where its store's snapshot is, and begin."""
+        applied = 0
+        if store.snapshot_index:  # else nobody has told this node of a group yet
+            snapshot = store.snapshot()
+            state.restore([snapshot.data])
+            applied = snapshot.index
+        config = attrs.evolve(config, applied=applied, async_storage_writes=True)
+        replica = cls(config.id, Node(config, store), store, state, around, limits, applied)
         replica._loop = asyncio.get_running_loop()
-        replica._snapshot_index = snapshot.index
+        replica._snapshot_index = applied
         replica.writer = make_writer(writer, store, replica._written, replica._is_busy)
+        around.know(state.members)
         replica.wake()
         return replica
+
+    @property
+    def leader(self) -> int:
+        """Return the number of the node that leads, as far as this one knows; 0: nobody."""
+        member = self.state.members.get(self._lead)
+        return member.number if member is not None else 0
+
+    def query(self, question: bytes) -> bytes:
+        """Ask the machine, as it is now; see `read`."""
+        return self.state.machine.query(question)
+
+    def standings(self) -> bytes:
+        """Return who belongs to the group, as far as it is applied; see `read`."""
+        return standings(self.state.members)
 
     # What others ask
 
@@ -153,12 +177,24 @@ class Replica:
             return
         self._proposals.append((data, answer))
 
-    def read(self, query: bytes, answer: Answer) -> None:
-        """Answer from the machine, with all that was acknowledged before this call."""
+    def read(self, question: Callable[[], bytes], answer: Answer) -> None:
+        """Ask when all is applied that was acknowledged before this call."""
         if len(self._reads) >= MAX_WAITING:
             answer(Status.BUSY, b"")
             return
-        self._reads.append((query, answer))
+        self._reads.append((question, answer))
+
+    def change(self, change: Change, answer: Answer) -> None:
+        """Change who belongs to the group, unless another change is under way."""
+        members = self.state.members
+        if not self._leads:
+            self._refuse([(None, answer)])
+        elif in_force(members, change):
+            answer(Status.DONE, standings(members))
+        elif members.conf.is_joint or self._leaving or lags(self.node, change):
+            answer(Status.BUSY, b"")
+        else:
+            self._propose_change(change, answer)
 
     # One turn
 
@@ -191,10 +227,10 @@ class Replica:
                 self._work()
             self._make_snapshot()
         except Exception as error:  # noqa: BLE001 - the outermost loop: the process ends with it
-            self.fail(error)
+            self.around.fail(error)
             return
         self._scheduled = False
-        self.flush()
+        self.around.flush()
 
     def _propose_all(self) -> None:
         proposals, self._proposals = self._proposals, []
@@ -216,6 +252,16 @@ class Replica:
             index += 1
             self._waiting[index] = (term, answer)
 
+    def _propose_change(self, change: Change, answer: Answer) -> None:
+        try:
+            self.node.propose_conf_change(to_propose(self.state.members, change))
+        except ConfChangeError as error:
+            answer(Status.REFUSED, str(error).encode())
+        except ProposalDroppedError:
+            answer(Status.BUSY, b"")
+        else:
+            self._waiting[self.node.last_index] = (self.node.term, answer)
+
     def _ask_all(self) -> None:
         reads, self._reads = self._reads, []
         if not self._leads:
@@ -231,7 +277,7 @@ class Replica:
             return
         self._asked[context] = reads
 
-    def _refuse(self, requests: list[tuple[bytes, Answer]]) -> None:
+    def _refuse(self, requests: Sequence[tuple[object, Answer]]) -> None:
         leader = b"%d" % self.leader
         for _, answer in requests:
             answer(Status.NOT_LEADER, leader)
@@ -243,7 +289,7 @@ class Replica:
         messages = ready.messages
         remote = [message for message in messages if message.to < APPLY_THREAD]
         if remote:  # first, so that the followers' disks work while ours does
-            self.send(remote)
+            self.around.send(remote)
         for read in ready.read_states:
             self._take_read(read)
         # Somebody waits for what comes first: clients for a leader's answers, which rest on earlier
@@ -259,16 +305,17 @@ class Replica:
             self.writer.write(message)
         else:
             self._apply_all(message)
-            self.flush()
+            self.around.flush()
 
     def _learn_leader(self, leader: int, role: Role) -> None:
-        self.leader, self._leads = leader, role is Role.LEADER
+        self._lead, self._leads = leader, role is Role.LEADER
         if self._leads:
-            self._clock = LeaderClock(self.node.term, self.log.time)
+            self._clock = LeaderClock(self.node.term, self.state.log.time)
             return
         # What was proposed may be in the log of the next leader, or not: only the log can tell.
         waiting, self._waiting = self._waiting, {}
-        for _, answer in waiting.values():
+        leaving, self._leaving = self._leaving, []
+        for answer in (*(answer for _, answer in waiting.values()), *leaving):
             answer(Status.UNKNOWN, b"")
         for reads in self._asked.values():
             self._refuse(reads)
@@ -278,11 +325,12 @@ class Replica:
 
     def _written(self, messages: Sequence[Message], error: BaseException | None) -> None:
         if error is not None:
-            self.fail(error)
+            self.around.fail(error)
             return
         for message in messages:
             if message.snapshot is not None:
-                self.log.restore(message.snapshot.data)
+                self.state.restore([message.snapshot.data])
+                self.around.know(self.state.members)
                 self.applied = self._snapshot_index = message.snapshot.index
                 self._answer_reads()
             self._deliver(message.responses)
@@ -291,7 +339,7 @@ class Replica:
     def _deliver(self, responses: Sequence[Message]) -> None:
         remote = [response for response in responses if response.to != self.id]
         if remote:  # first, since somebody waits for it
-            self.send(remote)
+            self.around.send(remote)
         for response in responses:
             if response.to == self.id:
                 self.node.step(response)
@@ -306,22 +354,37 @@ class Replica:
         self._deliver(message.responses)
 
     def _apply(self, entry: Entry) -> None:
-        result = b""
         if entry.type is not EntryType.NORMAL:
-            change = decode_conf_change(entry)
-            if change is not None:
-                self.node.apply_conf_change(change, entry.index)
-        else:
-            result = self._answer_to(entry)
+            self._apply_change(entry)
+            return
+        result = self._answer_to(entry)
         waits = self._waiting.pop(entry.index, None)
         if waits is not None:
             term, answer = waits
-            # Another entry in its place: that of a later leader, and this one is lost for good.
-            answer(*((Status.DONE, result) if term == entry.term else (Status.BUSY, b"")))
+            # Another entry in its place: that of a later leader, and this one is lost for good. Or
+            # an empty one: of two changes of members at once, the later is done another time.
+            mine = term == entry.term and entry.data
+            answer(*((Status.DONE, result) if mine else (Status.BUSY, b"")))
+
+    def _apply_change(self, entry: Entry) -> None:
+        members = self.state.members
+        change = decode_conf_change(entry)
+        if change is not None:
+            members.apply(self.node, change, entry.index)
+            self.around.know(members)
+        term, answer = self._waiting.pop(entry.index, (0, None))
+        if answer is not None and term != entry.term:
+            answer(Status.BUSY, b"")
+        elif answer is not None:  # in joint consensus it is half done
+            self._leaving.append(answer)
+        if not members.conf.is_joint:
+            leaving, self._leaving = self._leaving, []
+            for answer in leaving:
+                answer(Status.DONE, standings(members))
 
     def _answer_to(self, entry: Entry) -> bytes:
         try:
-            reply = self.log.apply(entry)
+            reply = self.state.log.apply(entry)
         except MalformedCommandError as error:  # the same on every node, and nothing has changed
             _log.warning("%s", error)
             return b""
@@ -336,14 +399,14 @@ class Replica:
 
     def _answer_reads(self) -> None:
         while self._due and self._due[0][0] <= self.applied:
-            for query, answer in self._due.popleft()[1]:
-                answer(Status.DONE, self.machine.query(query))
+            for question, answer in self._due.popleft()[1]:
+                answer(Status.DONE, question())
 
     def _make_snapshot(self) -> None:
         if self._compacting or self.applied - self._snapshot_index < self.limits.snapshot_every:
             return
-        index, data = self.applied, self.log.snapshot()
-        conf_state = self.node.status().conf_state
+        index, data = self.applied, b"".join(self.state.frames())
+        conf_state = self.state.members.conf
         oldest = max(index - self.limits.keep, 0)
         self._compacting = True
 

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, cast
 
 import msgspec
 
-from ._frames import FrameError, Kind, Reply, Request, Splitter, Status, frame
+from ._changes import decode_change
+from ._errors import FrameError
+from ._frames import Kind, Reply, Request, Splitter, Status, frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ._replica import Replica
+    from ._replica import Answer, Replica
 
 _log = logging.getLogger("raft_node")
 _decode = msgspec.msgpack.Decoder(Request).decode
@@ -84,13 +86,23 @@ class Connection(asyncio.Protocol):
 
     def _take(self, request: Request) -> None:
         answer = partial(self._answer, request.id)
+        replica = self._service.replica
         if request.kind is Kind.WRITE:
-            self._service.replica.propose(request.body, answer)
+            replica.propose(request.body, answer)
         elif request.kind is Kind.READ:
-            self._service.replica.read(request.body, answer)
+            replica.read(partial(replica.query, request.body), answer)
+        else:
+            self._take_rare(request, answer)
+            self._service.flush()
+
+    def _take_rare(self, request: Request, answer: Answer) -> None:
+        replica = self._service.replica
+        if request.kind is Kind.MEMBERS:
+            replica.read(replica.standings, answer)
+        elif request.kind is Kind.CHANGE:
+            replica.change(decode_change(request.body), answer)
         else:
             answer(Status.DONE, _encode(self._service.describe()))
-            self.flush()
 
     def _answer(self, request: int, status: Status, body: bytes) -> None:
         if not self._replies:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 import msgspec
 
+from raft_storage import FileStorage
 from workshop.measure import NotInstalled, scratch
 from workshop.shell import ROOT
 
@@ -56,13 +57,16 @@ def ours(*options: str) -> Generator[Leader]:
     """Run three nodes of `integration-tests/raft_node`."""
     ports = free_ports(6)
     with scratch() as folder, ExitStack() as running:
+        founders: list[str] = []
         for number in range(1, 4):
-            command = [sys.executable, "-m", "raft_node", "--found", "--id", str(number)]
+            with FileStorage.create(folder / str(number)) as store:
+                founders.append(f"{number}@{HOST}:{ports[number - 1]}:{store.store_id}")
+        for number in range(1, 4):
+            command = [sys.executable, "-m", "raft_node", "run", "--id", str(number)]
             command += ["--folder", str(folder / str(number))]
             command += ["--peers", f"{HOST}:{ports[number - 1]}"]
             command += ["--clients", f"{HOST}:{ports[number + 2]}"]
-            for other in {1, 2, 3} - {number}:
-                command += ["--peer", f"{other}={HOST}:{ports[other - 1]}"]
+            command += ["--found", *founders]
             running.enter_context(process(start([*command, *options], _IMPORTS)))
         yield Leader("ours", _our_leader(ports[3:]))
 

@@ -1,0 +1,84 @@
+"""What other nodes dial: a greeting, then messages."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, cast
+
+import attrs
+import msgspec
+
+from raft_core import MessageError, decode_message
+
+from ._errors import FrameError, HelloError
+from ._frames import Splitter, frame
+from ._identity import Hello, Welcome, check
+
+if TYPE_CHECKING:
+    from raft_core import Member
+
+    from ._links import Links
+    from ._replica import Replica
+
+_log = logging.getLogger("raft_node")
+_decode = msgspec.msgpack.Decoder(Hello).decode
+_encode = msgspec.msgpack.Encoder().encode
+
+
+@attrs.frozen
+class Door:
+    """What a connection leads to."""
+
+    replica: Replica
+    links: Links
+
+
+class Incoming(asyncio.Protocol):
+    """A connection that another node dialled."""
+
+    def __init__(self, door: Door) -> None:
+        self._replica = door.replica
+        self._links = door.links
+        self._splitter = Splitter()
+        self._transport: asyncio.Transport | None = None
+        self._guest: Member | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Remember how to hang up."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the interface
+        """Forget who it was."""
+        if self._guest is not None:
+            self._links.leave(self._guest)
+
+    def data_received(self, data: bytes) -> None:
+        """Hand on the messages that are whole."""
+        replica, cluster = self._replica, self._links.cluster
+        try:
+            for payload in self._splitter.feed(data):
+                if self._guest is None:
+                    self._greet(payload)
+                else:
+                    replica.step(decode_message(payload, cluster=cluster))
+        except (FrameError, HelloError, MessageError, msgspec.MsgspecError) as error:
+            _log.warning("hung up on another node: %s", error)
+            if self._transport is not None:
+                self._transport.close()
+        replica.wake()
+
+    def _greet(self, payload: bytes) -> None:
+        hello = _decode(payload)
+        try:
+            check(hello, self._links.cluster, self._links.own)
+        except HelloError as error:
+            self._answer(Welcome(error.code, str(error)))
+            raise
+        self._answer(Welcome())
+        self._guest = hello.sender
+        self._links.come(hello.sender)
+
+    def _answer(self, welcome: Welcome) -> None:
+        if self._transport is not None:
+            self._transport.write(frame(_encode(welcome)))
