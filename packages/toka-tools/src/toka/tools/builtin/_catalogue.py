@@ -10,6 +10,7 @@ from toka.tools.builtin._http_request import HttpRequest
 from toka.tools.builtin._list_files import ListFiles
 from toka.tools.builtin._read_file import ReadFile
 from toka.tools.builtin._run_command import RunCommand
+from toka.tools.builtin._run_python import RunPython
 from toka.tools.builtin._search_files import SearchFiles
 from toka.tools.builtin._write_file import AppendFile, WriteFile
 
@@ -27,6 +28,7 @@ def builtin_tools() -> tuple[Tool, ...]:
         ListFiles(),
         ReadFile(),
         RunCommand(),
+        RunPython(),
         SearchFiles(),
         WriteFile(),
     )

@@ -11,7 +11,8 @@ from msgspec import Meta
 from toka.tools._errors import CommandDeniedError, InvalidArgumentsError
 from toka.tools._typed import Output, TypedTool
 from toka.tools.files._paths import file_request, open_directory, resolve
-from toka.tools.process._process import Command, Finished, run_process
+from toka.tools.process._confined import finished_value
+from toka.tools.process._process import Command, run_process
 from toka.tools.process._programs import (
     DEFAULT_PATH,
     base_environment,
@@ -22,7 +23,7 @@ from toka.tools.process._programs import (
 from toka.tools.sandbox._confinement import confinement
 from toka.tools.sandbox._level import SandboxLevel
 from toka.tools.sandbox._proof import require
-from toka.types import NANOSECONDS, Json
+from toka.types import NANOSECONDS
 
 if TYPE_CHECKING:
     from toka.tools._context import ToolContext, Workspace
@@ -110,7 +111,7 @@ class RunCommand(TypedTool[RunCommandArguments]):
                 confinement=_confinement(plan, context),
             )
             finished = await run_process(command, timeout_ns, context.output_limit_bytes)
-        value = {**_value(finished), "sandbox": level.value}
+        value = finished_value(finished, level)
         return Output(value, truncated=finished.ended_by is not None)
 
     def _plan(self, arguments: RunCommandArguments, workspace: Workspace) -> _Plan:
@@ -148,28 +149,3 @@ def _check_texts(arguments: RunCommandArguments) -> None:
             text.encode()
     except UnicodeEncodeError as error:
         raise InvalidArgumentsError("An argument of the command is not valid Unicode.") from error
-
-
-def _value(finished: Finished) -> dict[str, Json]:
-    stdout, lossy_out = _text(finished.stdout)
-    stderr, lossy_err = _text(finished.stderr)
-    return {
-        "exit_code": finished.exit_code,
-        "signal": finished.signal,
-        "stdout": stdout,
-        "stderr": stderr,
-        "truncated": finished.ended_by is not None,
-        "ended_by": finished.ended_by,
-        "replaced": lossy_out or lossy_err,
-        "left_behind": finished.left_behind,
-        "cpu_ns": finished.cpu_ns,
-        "max_rss_bytes": finished.max_rss_bytes,
-    }
-
-
-def _text(data: bytes) -> tuple[str, bool]:
-    """Return output as text, and whether bytes that are no UTF-8 had to be replaced."""
-    try:
-        return data.decode(), False
-    except UnicodeDecodeError:
-        return data.decode(errors="replace"), True

@@ -72,9 +72,9 @@ def text_of(data: bytes, content_type: str) -> str:
     Raises:
         HttpRequestError: The header names an encoding that is not of the web.
     """
-    for mark, charset in _MARKS:
+    for mark, codec in _MARKS:
         if data.startswith(mark):
-            return data[len(mark) :].decode(charset, "replace")
+            return data[len(mark) :].decode(codec, "replace")
     label = charset_label(content_type)
     charset = None if label is None else find_charset(label)
     if label is not None and charset is None:

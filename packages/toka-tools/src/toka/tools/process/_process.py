@@ -30,7 +30,7 @@ PROCESS_LIMIT: Final = "process_limit"
 OUTPUT_LIMIT: Final = "output_limit"
 
 # Longer than the supervisor's grace; only a process that the system itself cannot end takes longer.
-_FAREWELL_SECONDS: Final = 5.0
+FAREWELL_SECONDS: Final = 5.0
 _CHUNK: Final = 1 << 16
 
 
@@ -67,7 +67,7 @@ class Finished:
 
 
 @attrs.define
-class _Running:
+class Running:
     """The pipes of a command; `control` keeps it alive while open. None is closed already."""
 
     stdin: int | None
@@ -110,7 +110,7 @@ async def run_process(command: Command, timeout_ns: int, output_limit: int) -> F
     """
     import anyio  # noqa: PLC0415 - 40 ms at import
 
-    running = _start(command, timeout_ns, output_limit)
+    running = start(command, timeout_ns, output_limit)
     report = b""
     try:
         with anyio.move_on_after(timeout_ns / NANOSECONDS) as scope:
@@ -118,22 +118,32 @@ async def run_process(command: Command, timeout_ns: int, output_limit: int) -> F
                 tasks.start_soon(_drain, running, 0)
                 tasks.start_soon(_drain, running, 1)
                 tasks.start_soon(_feed, running, command.stdin)
-                report = await _read_report(running.report)
+                report = await read_report(running.report)
                 running.stop_feeding()
     finally:
         if not report:
             running.stop()
-            with anyio.move_on_after(_FAREWELL_SECONDS, shield=True):
-                report = await _read_report(running.report)
+            with anyio.move_on_after(FAREWELL_SECONDS, shield=True):
+                report = await read_report(running.report)
         running.close()
     if scope.cancelled_caught:
         # Without a report nobody can say that the tree is gone; the error must not either.
         details = {"output_bytes": sum(map(len, running.output)), "tree_ended": bool(report)}
         raise timed_out(timeout_ns, details)
-    return _finished(running, report, command)
+    return finished(running, report, command)
 
 
-def _start(command: Command, timeout_ns: int, output_limit: int) -> _Running:
+def start(command: Command, timeout_ns: int, output_limit: int) -> Running:
+    """Start a command whose pipes the caller reads, writes and closes.
+
+    Args:
+        command: What to run; its `stdin` is for the caller to write.
+        timeout_ns: What a share of a processor is a share of.
+        output_limit: The room that the caller gives its output.
+
+    Raises:
+        CommandStartError: The system could not start it.
+    """
     with ExitStack() as given, ExitStack() as kept:
         document = given.enter_context(tempfile.TemporaryFile(buffering=0))
         document.write(_request(command, timeout_ns))
@@ -153,7 +163,7 @@ def _start(command: Command, timeout_ns: int, output_limit: int) -> _Running:
         except OSError as error:
             raise _not_started(command, error.errno or 0) from error
         kept.pop_all()
-    return _Running(stdin, stdout, stderr, control, report, output_limit)
+    return Running(stdin, stdout, stderr, control, report, output_limit)
 
 
 def _request(command: Command, timeout_ns: int) -> bytes:
@@ -180,9 +190,9 @@ def _limits(limits: ResourceLimits, timeout_ns: int) -> dict[str, int]:
     return {key: value for key, value in wanted.items() if value is not None}
 
 
-async def _drain(running: _Running, which: int) -> None:
+async def _drain(running: Running, which: int) -> None:
     descriptor = (running.stdout, running.stderr)[which]
-    while data := await _read_some(descriptor):
+    while data := await read_some(descriptor):
         kept = data[: running.room]
         running.room -= len(kept)
         running.output[which].extend(kept)
@@ -191,7 +201,8 @@ async def _drain(running: _Running, which: int) -> None:
             running.stop()
 
 
-async def _read_some(descriptor: int) -> bytes:
+async def read_some(descriptor: int) -> bytes:
+    """Return what a pipe has, once it has something; nothing at its end."""
     import anyio  # noqa: PLC0415 - see run_process
 
     while True:
@@ -201,14 +212,15 @@ async def _read_some(descriptor: int) -> bytes:
             await anyio.wait_readable(descriptor)
 
 
-async def _read_report(descriptor: int) -> bytes:
+async def read_report(descriptor: int) -> bytes:
+    """Return what the supervisor says at the end, or nothing if it cannot."""
     report = b""
-    while data := await _read_some(descriptor):
+    while data := await read_some(descriptor):
         report += data
     return report
 
 
-async def _feed(running: _Running, data: bytes) -> None:
+async def _feed(running: Running, data: bytes) -> None:
     import anyio  # noqa: PLC0415 - see run_process
 
     view = memoryview(data)
@@ -222,7 +234,7 @@ async def _feed(running: _Running, data: bytes) -> None:
     running.stop_feeding()
 
 
-def _finished(running: _Running, report: bytes, command: Command) -> Finished:
+def finished(running: Running, report: bytes, command: Command) -> Finished:
     kind, *numbers = report.decode().split() or ["lost"]
     if kind == "lost":
         raise CommandStartError(

@@ -27,6 +27,11 @@ class SandboxLevel(StrEnum):
         """Whether files and network are closed to it."""
         return self in (SandboxLevel.LANDLOCK, SandboxLevel.NAMESPACES)
 
+    def at_least(self, other: SandboxLevel) -> SandboxLevel:
+        """Return the stronger of two."""
+        levels = list(SandboxLevel)
+        return levels[max(levels.index(self), levels.index(other))]
+
 
 def _absolute(paths: tuple[str | Path, ...]) -> tuple[Path, ...]:
     return tuple(Path(path).absolute() for path in paths)
