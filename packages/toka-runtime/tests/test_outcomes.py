@@ -1,18 +1,19 @@
 """Outcomes that a later run takes over: what the log has, and nothing else."""
 
-import attrs
 import pytest
 from msgspec import Raw
 
-from toka.kernel import StepCompleted, StepCopied, StepFailed
+from toka.kernel import Kernel, StepCompleted, StepCopied, StepFailed
 from toka.runtime import Rejected, explain, find_event, find_outcome, replay
 from toka.types import (
     AgentId,
     CopyStep,
+    EventId,
     Failure,
     FinishStep,
     Message,
     ScheduleTask,
+    SideEffect,
     SpawnAgent,
     StartStep,
     StartTask,
@@ -50,7 +51,7 @@ class Family:
     async def submit(self, operation):
         return (await self.runtime.submit(Message(self.own, operation))).events[-1]
 
-    async def do(self, ordinal=0, *, effect="none", name="fetch", **outcome):
+    async def do(self, ordinal=0, *, effect: SideEffect = "none", name="fetch", **outcome):
         step = StepIntent(self.task, 1, "root", ordinal, name, effect, Raw(b'{"n":1}'))
         if effect == "external":
             await self.submit(StartStep(step))
@@ -59,9 +60,21 @@ class Family:
     async def end(self):
         await self.runtime.submit(Message(self.boss, TerminateAgent(self.root, "enough")))
 
-    def copy(self, origin, ordinal=0, **parts):
-        copy = CopyStep(self.task, 1, "root", ordinal, "fetch", origin)
-        return attrs.evolve(copy, **parts)
+    def copy(self, origin, /, ordinal=0, **parts):
+        said = {"path": "root", "name": "fetch", "origin": origin, **parts}
+        return CopyStep(self.task, 1, ordinal=ordinal, **said)
+
+
+async def outcome_of(runtime, event):
+    found = await find_outcome(runtime.store, event)
+    assert found is not None
+    return found
+
+
+async def told_of(runtime, event, **parts):
+    stored = await find_event(runtime.store, event)
+    assert stored is not None
+    return await explain(runtime.store, stored, **parts)
 
 
 @pytest.fixture
@@ -77,8 +90,7 @@ async def later(earlier):
 @pytest.mark.parametrize("effect", ["none", "external"])
 async def test_an_outcome_is_found_with_what_was_to_be_done(runtime, earlier, effect):
     event = await earlier.do(effect=effect, result=Raw(b"42"), taint=("tool:web",))
-    found = await find_outcome(runtime.store, event.id)
-    assert found is not None
+    found = await outcome_of(runtime, event.id)
     assert [each.event for each in found.chain] == [event]
     assert (found.intent.name, bytes(found.intent.arguments)) == ("fetch", b'{"n":1}')
     assert (bytes(found.result), found.failure, found.taint) == (b"42", None, ("tool:web",))
@@ -93,12 +105,13 @@ async def test_a_large_outcome_is_kept_once_however_often_it_is_copied(runtime, 
         assert isinstance(copied.body, StepCopied)
         stored = await runtime.store.get(copied.id)
         assert len(stored.payload) < 200
-        found = await find_outcome(runtime.store, copied.id)
+        found = await outcome_of(runtime, copied.id)
         assert found.result == BIG
         chain = [copied.id, *chain]
         assert [each.event.id for each in found.chain] == chain
         earlier, event = next_one, copied
-    await replay(runtime.store)
+    report = await replay(Kernel(), runtime.store, verify=True)
+    assert report.state.digest() == runtime.state.digest()
 
 
 async def test_why_a_step_was_copied_says_who_made_the_outcome_first(runtime, earlier):
@@ -107,13 +120,11 @@ async def test_why_a_step_was_copied_says_who_made_the_outcome_first(runtime, ea
     copied = await second.submit(second.copy(event.id))
     third = await later(second)
     copied = await third.submit(third.copy(copied.id))
-    stored = await find_event(runtime.store, copied.id)
-    told = await explain(runtime.store, stored, limit=1)
+    told = await told_of(runtime, copied.id, limit=1)
     assert [each.event.stream for each in told.copied_from] == [second.agent, earlier.agent]
     assert told.copied_from[-1].event.actor == earlier.agent
     assert told.tokens[told.copied_from[-1].event.token].subject == earlier.agent
-    plain = await explain(runtime.store, await find_event(runtime.store, event.id))
-    assert plain.copied_from == ()
+    assert (await told_of(runtime, event.id)).copied_from == ()
 
 
 async def test_a_failure_is_copied_as_one(runtime, earlier):
@@ -121,7 +132,8 @@ async def test_a_failure_is_copied_as_one(runtime, earlier):
     assert isinstance(event.body, StepFailed)
     second = await later(earlier)
     copied = await second.submit(second.copy(event.id, failed=True))
-    found = await find_outcome(runtime.store, copied.id)
+    found = await outcome_of(runtime, copied.id)
+    assert found.failure is not None
     assert found.failure.message == "No such file."
 
 
@@ -143,8 +155,8 @@ async def test_a_copy_that_the_log_does_not_bear_out_is_refused(runtime, earlier
     with pytest.raises(Rejected) as caught:
         await second.submit(second.copy(event.id, **lie))
     assert caught.value.code == "runtime.copy_untrue"
+    copy = Message(second.own, second.copy(event.id, **lie))
     with pytest.raises(Rejected):
-        copy = Message(second.own, second.copy(event.id, **lie))
         await runtime.submit_all([copy])
     assert runtime.position == position
 
@@ -180,7 +192,7 @@ async def test_what_is_no_outcome_is_none(runtime, earlier):
         StartStep(StepIntent(earlier.task, 1, "root", 0, "pay", "external", Raw(b"{}")))
     )
     assert await find_outcome(runtime.store, started.id) is None
-    assert await find_outcome(runtime.store, "nonsense") is None
+    assert await find_outcome(runtime.store, EventId("nonsense")) is None
 
 
 async def test_a_caller_that_may_not_act_is_told_nothing_of_the_log(desk, earlier):
@@ -199,4 +211,4 @@ async def test_a_copy_is_answered_once_under_its_key(runtime, earlier):
     second = await later(earlier)
     message = Message(second.own, second.copy(event.id), "once")
     first = await runtime.submit(message)
-    assert await runtime.submit(message) == first
+    assert (await runtime.submit(message)).events == first.events
