@@ -13,6 +13,7 @@ from toka.cvm._errors import (
     GuestCallError,
     GuestEndedError,
     GuestExitError,
+    GuestRuleError,
     GuestTrapError,
     HostFaultError,
     ImportRefusedError,
@@ -23,9 +24,12 @@ from toka.cvm._errors import (
     RefusedImport,
 )
 from toka.cvm._guest import Guest, Outcome
+from toka.cvm._guest_handler import GuestHandler
+from toka.cvm._guest_policy import GuestPolicy, Verdict
 from toka.cvm._limits import Limits, ModuleLimits
 from toka.cvm._machine import GuestModule, Machine
 from toka.cvm._pool import GuestPool
+from toka.cvm._pure_guest import PureAnswer, PureGuest
 from toka.cvm._services import (
     HttpHandler,
     HttpReply,
@@ -50,8 +54,11 @@ __all__ = [
     "GuestCallError",
     "GuestEndedError",
     "GuestExitError",
+    "GuestHandler",
     "GuestModule",
+    "GuestPolicy",
     "GuestPool",
+    "GuestRuleError",
     "GuestTrapError",
     "HostFaultError",
     "HttpHandler",
@@ -68,8 +75,11 @@ __all__ = [
     "ModuleTooLargeError",
     "OutOfFuelError",
     "Outcome",
+    "PureAnswer",
+    "PureGuest",
     "QuotaError",
     "RefusedImport",
     "Services",
+    "Verdict",
     "text_to_binary",
 ]

@@ -9,6 +9,7 @@
         ├── ImportRefusedError        an import is not granted, or there is no such host function
         ├── GuestCallError            the caller's fault: no such export, wrong arguments
         ├── GuestBusyError            a guest was entered while it runs, maybe by its own host call
+        ├── GuestRuleError            a guest that is a kernel's rule could not apply a fact
         └── GuestEndedError           the guest is over; it cannot be called again
             ├── GuestTrapError        it did what WebAssembly forbids: `trap` names it
             ├── OutOfFuelError        it used the fuel of the call
@@ -180,3 +181,9 @@ class HostFaultError(GuestEndedError):
     """A service behind a host call raised. The guest saw nothing of it."""
 
     default_code = "cvm.host_fault"
+
+
+class GuestRuleError(CvmError):
+    """A guest that is part of a kernel's rules broke their form, or could not apply a fact."""
+
+    default_code = "cvm.rule_failed"

@@ -127,6 +127,15 @@ class Machine:
         found = [self._refusal(one, authority, host) for one in module.imports]
         return tuple([one for one in found if one is not None])
 
+    def require(self, module: GuestModule, authority: Authority, services: Services) -> None:
+        """Find out, without making a guest, whether one can be made.
+
+        Raises:
+            ImportRefusedError: An import is not granted.
+            CvmError: The module was compiled by another machine.
+        """
+        self._checked(module, authority, services)
+
     def _checked(self, module: GuestModule, authority: Authority, services: Services) -> Linked:
         refused = self.refused_imports(module, authority, services)
         if refused or module.linked is None:

@@ -36,7 +36,11 @@ class KeyValue(Protocol):
         ...
 
 
-class MemoryKeyValue:
+class AnswersAtOnce:
+    """A mark on a `KeyValue` that never waits, and so needs no thread of its own."""
+
+
+class MemoryKeyValue(AnswersAtOnce):
     """Keys and values in memory, with an upper bound on what they hold together."""
 
     def __init__(self, max_bytes: int = 16 * 1024 * 1024) -> None:

@@ -13,7 +13,7 @@ import msgspec
 
 from toka.cvm._errors import GuestTrapError
 from toka.cvm._host_function import Grant, Table
-from toka.cvm._services import HttpRequest, MemoryKeyValue
+from toka.cvm._services import AnswersAtOnce, HttpRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -150,7 +150,7 @@ def _is_plain(request: HttpRequest) -> bool:
 
 def _serve(session: Session, work: Callable[[], None]) -> int:
     try:
-        if isinstance(session.services.key_value, MemoryKeyValue):
+        if isinstance(session.services.key_value, AnswersAtOnce):
             work()
         else:
             session.outside(work)

@@ -12,6 +12,7 @@ from toka.runtime._explanation import MAX_CAUSES, Allowance, Explanation, explai
 from toka.runtime._identifiers import UlidSource
 from toka.runtime._log import Logged, from_store, to_store
 from toka.runtime._outcomes import StepOutcome, find_outcome
+from toka.runtime._policy import PolicedKernel, Policy, PolicyVerdict
 from toka.runtime._recovery import ReplayReport, replay
 from toka.runtime._runtime import MAX_IN_FLIGHT, Receipt, Runtime, holder_name, open_runtime
 from toka.runtime._tracing import NO_TRACING, Attribute, SpanKind, Tracing
@@ -27,6 +28,9 @@ __all__ = [
     "LogFailed",
     "Logged",
     "Overloaded",
+    "PolicedKernel",
+    "Policy",
+    "PolicyVerdict",
     "Receipt",
     "Rejected",
     "ReplayReport",
