@@ -25,14 +25,35 @@ class Deadline:
     @classmethod
     def of(cls, context: ToolContext) -> Deadline:
         """Return the deadline of a call that begins now."""
-        return cls(
-            context.clock, context.clock.monotonic() + context.timeout_ns, context.timeout_ns
-        )
+        return cls.within(None, context)
+
+    @classmethod
+    def within(cls, seconds: float | None, context: ToolContext) -> Deadline:
+        """Return the deadline of a call that begins now and asked for so many seconds, if any."""
+        timeout_ns = shorter(seconds, context)
+        return cls(context.clock, context.clock.monotonic() + timeout_ns, timeout_ns)
+
+    @property
+    def left_ns(self) -> int:
+        """Nanoseconds that are left."""
+        return max(0, self.at - self.clock.monotonic())
+
+    @property
+    def passed(self) -> bool:
+        """Whether the time is up."""
+        return self.clock.monotonic() > self.at
 
     def check(self) -> None:
         """Raise ToolTimeoutError once the time is up."""
-        if self.clock.monotonic() > self.at:
+        if self.passed:
             raise timed_out(self.timeout_ns)
+
+
+def shorter(seconds: float | None, context: ToolContext) -> int:
+    """Return the nanoseconds of a call that asked for so many seconds, or for nothing."""
+    if seconds is None:
+        return context.timeout_ns
+    return min(context.timeout_ns, int(seconds * NANOSECONDS))
 
 
 def timed_out(timeout_ns: int, details: dict[str, int] | None = None) -> ToolTimeoutError:

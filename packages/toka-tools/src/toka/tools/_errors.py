@@ -15,6 +15,7 @@
     │   ├── WrongFileTypeError     tools.wrong_file_type     a directory, pipe or device, or not one
     │   ├── PathChangedError       tools.path_changed        a link was swapped in under the call
     │   └── TextNotThereError      tools.text_not_there      not there, or not as often as said
+    ├── QueryError                 tools.query_failed        refused, wrong, or no database
     ├── CommandStartError          tools.command_not_started
     ├── SandboxUnavailableError    tools.sandbox_unavailable this machine does not prove the level
     ├── HttpRequestError           tools.http_failed
@@ -125,6 +126,12 @@ class TextNotThereError(FileAccessError):
     """What an edit is to replace is not in the file, or not as often as was said."""
 
     default_code = "tools.text_not_there"
+
+
+class QueryError(ToolError):
+    """A database refused a statement, could not do it, or is none."""
+
+    default_code = "tools.query_failed"
 
 
 class CommandStartError(ToolError):

@@ -8,6 +8,7 @@ from toka.tools.builtin._edit_file import EditFile
 from toka.tools.builtin._fetch_page import FetchPage
 from toka.tools.builtin._http_request import HttpRequest
 from toka.tools.builtin._list_files import ListFiles
+from toka.tools.builtin._query_sqlite import QuerySqlite
 from toka.tools.builtin._read_file import ReadFile
 from toka.tools.builtin._run_command import RunCommand
 from toka.tools.builtin._run_python import RunPython
@@ -26,6 +27,7 @@ def builtin_tools() -> tuple[Tool, ...]:
         FetchPage(),
         HttpRequest(),
         ListFiles(),
+        QuerySqlite(),
         ReadFile(),
         RunCommand(),
         RunPython(),

@@ -12,7 +12,6 @@ from toka.tools._errors import PageNotTextError
 from toka.tools._typed import Output, TypedTool
 from toka.tools.http._request import Hop, check_headers, send
 from toka.tools.http._url import parse_target
-from toka.types import NANOSECONDS
 
 if TYPE_CHECKING:
     from toka.tools._context import ToolContext, Workspace
@@ -60,12 +59,11 @@ class FetchPage(TypedTool[FetchPageArguments]):
     async def run(self, arguments: FetchPageArguments, context: ToolContext) -> Output:
         import anyio.to_thread  # noqa: PLC0415 - 40 ms at import
 
-        timeout_ns = context.timeout_ns
-        if arguments.timeout is not None:
-            timeout_ns = min(timeout_ns, int(arguments.timeout * NANOSECONDS))
-        deadline = Deadline(context.clock, context.clock.monotonic() + timeout_ns, timeout_ns)
+        deadline = Deadline.within(arguments.timeout, context)
         hop = Hop("GET", parse_target(arguments.url), check_headers({"Accept": _ACCEPT}), b"")
-        answer = await send(hop, context.granted, limit=MAX_PAGE_BYTES, timeout_ns=timeout_ns)
+        answer = await send(
+            hop, context.granted, limit=MAX_PAGE_BYTES, timeout_ns=deadline.timeout_ns
+        )
         page = await anyio.to_thread.run_sync(_read, answer, arguments.format, deadline)
         return _output(arguments, answer, page, context.output_limit_bytes)
 

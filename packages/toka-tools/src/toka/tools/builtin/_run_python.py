@@ -14,10 +14,11 @@ import attrs
 import msgspec
 from msgspec import Meta
 
+from toka.tools._deadline import shorter
 from toka.tools._errors import CommandDeniedError, InvalidArgumentsError
 from toka.tools._typed import Output, TypedTool
 from toka.tools.builtin._read_file import read_bytes
-from toka.tools.process._confined import Job, finished_value, run_job, shorter
+from toka.tools.process._confined import Job, finished_value, run_job
 from toka.tools.process._programs import DEFAULT_PATH, base_environment
 from toka.tools.sandbox._level import SandboxLevel
 

@@ -100,10 +100,3 @@ def text_of(data: bytes) -> tuple[str, bool]:
         return data.decode(), False
     except UnicodeDecodeError:
         return data.decode(errors="replace"), True
-
-
-def shorter(timeout: float | None, context: ToolContext) -> int:
-    """Return the nanoseconds of a call that asked for `timeout` seconds, or for nothing."""
-    if timeout is None:
-        return context.timeout_ns
-    return min(context.timeout_ns, int(timeout * 1_000_000_000))
