@@ -89,9 +89,17 @@ class Executions:
         return next(reversed(self._stopped.values()), None)
 
     async def _execute(self, run: AgentId) -> None:
+        limiter = self._live.limiter
         try:
-            async with self._live.limiter:
+            try:
+                # Waiting where there is room would cost a turn of the loop.
+                limiter.acquire_nowait()
+            except anyio.WouldBlock:
+                await limiter.acquire()
+            try:
                 result = await self._orchestrator.execute(run)
+            finally:
+                limiter.release()
             logger.info("run %s is %s", run, result.state)
         except Exception as error:
             # The outermost loop of a run: its fault must not end the other runs.

@@ -40,12 +40,18 @@ class Choice:
         return fits and (not self.run or intent == self.run)
 
 
-@attrs.frozen
+@attrs.define
 class _Frame:
-    position: int
-    kind: str
-    intent: str
-    data: bytes
+    """An event, written when somebody first wants it."""
+
+    logged: Logged
+    written: bytes = b""
+
+    @property
+    def data(self) -> bytes:
+        if not self.written:
+            self.written = frame_data(self.logged)
+        return self.written
 
 
 @attrs.frozen
@@ -82,7 +88,7 @@ class Feed:
             group.start_soon(self._tell)
             async with events_after(self._runtime, self.position) as events:
                 async for logged in events:
-                    self._frames.append(_frame_of(logged))
+                    self._frames.append(_Frame(logged))
                     self.position = logged.position
                     self._arrived.set()
             group.cancel_scope.cancel()
@@ -98,7 +104,7 @@ class Feed:
 
     def reaches(self, position: int) -> bool:
         """Say whether all that follows a position is in memory."""
-        oldest = self._frames[0].position if self._frames else self.position + 1
+        oldest = self._frames[0].logged.position if self._frames else self.position + 1
         return position >= oldest - 1
 
     def after(self, position: int, choice: Choice) -> Piece:
@@ -111,9 +117,10 @@ class Feed:
     def _cut(self, position: int, choice: Choice) -> Piece:
         wanted: list[bytes] = []
         for frame in reversed(self._frames):
-            if frame.position <= position:
+            logged = frame.logged
+            if logged.position <= position:
                 break
-            if choice.takes(frame.kind, frame.intent):
+            if choice.takes(logged.event.body.kind, logged.event.intent):
                 wanted.append(frame.data)
         return Piece(b"".join(reversed(wanted)), max(position, self.position))
 
@@ -124,11 +131,6 @@ class Feed:
         else:
             # Told of already; all others are sent theirs first.
             await anyio.sleep(PACE_SECONDS)
-
-
-def _frame_of(logged: Logged) -> _Frame:
-    event = logged.event
-    return _Frame(logged.position, event.body.kind, event.intent, frame_data(logged))
 
 
 def frame_data(logged: Logged) -> bytes:

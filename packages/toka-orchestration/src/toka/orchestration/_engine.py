@@ -287,6 +287,9 @@ class _Execution:
             self._scopes[AgentId(event.stream)].cancel()
 
     async def _run_agents(self) -> None:
+        if len(self._plan.order) == 1:
+            await self._run_one(*self._plan.order)
+            return
         async with anyio.create_task_group() as group:
             for name in self._plan.order:
                 group.start_soon(self._undisturbed, name, self._lives[name].spawn)
@@ -296,6 +299,13 @@ class _Execution:
             while await self._start_ready(group):
                 await self._changed.wait()
                 self._changed = anyio.Event()
+
+    async def _run_one(self, name: str) -> None:
+        """Run the only agent: what is done one after another needs no tasks beside this one."""
+        await self._undisturbed(name, self._lives[name].spawn)
+        self._note_end(name)
+        if name not in self._ends.done and name not in self._ends.failed:
+            await self._live(name)
 
     async def _start_ready(self, group: TaskGroup) -> bool:
         """Start what can start; return whether there is anything to wait for."""
