@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import attrs
-
+from toka.kernel._copying import evolve
 from toka.kernel._errors import ReplayError
 from toka.kernel._ledger import Books, paying
 from toka.kernel._phases import AGENT_TRANSITIONS, activity
@@ -80,7 +79,7 @@ def with_books(state: KernelState, event: KernelEvent, family: Family, books: Bo
     state = with_family(state, event, Family(books.agents, family.tasks))
     if books.tokens is state.accounts:
         return state
-    return attrs.evolve(state, accounts=books.tokens)
+    return evolve(state, accounts=books.tokens)
 
 
 def payers_of(state: KernelState, event: KernelEvent, family: Family) -> tuple[str, ...]:
@@ -123,7 +122,7 @@ def worked(
     phase = AGENT_TRANSITIONS[agent.phase][trigger]
     if phase == "active":
         phase = activity(tasks=tasks, queued=queued, running=running, asking=asking)
-    return attrs.evolve(
+    return evolve(
         agent,
         phase=phase,
         queued=queued,

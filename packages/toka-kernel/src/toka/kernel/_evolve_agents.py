@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import attrs
-
 from toka.kernel._account import ZERO, Account, negative, slice_of, triple
 from toka.kernel._changes import (
     agent_of_event,
@@ -18,6 +16,7 @@ from toka.kernel._changes import (
     with_family,
     worked,
 )
+from toka.kernel._copying import evolve
 from toka.kernel._ledger import Books, charge, close, count_agent, draw, paying
 from toka.kernel._state import AgentState, Family, KernelState, Mail
 from toka.kernel._tables import EMPTY_TABLE
@@ -63,12 +62,12 @@ def _adopt(
     """Add an agent that begins to live, count it in its parent, and grant it its slice."""
     parent = parent_of(AgentId(event.stream))
     payers = paying((*agent.payers, *links_of(state, event)), family.agents, parent)
-    family = with_agent(family, event, attrs.evolve(agent, payers=payers))
+    family = with_agent(family, event, evolve(agent, payers=payers))
     if parent is not None:
         if parent not in family.agents:
             raise unfitting(event)
         known = family.agents[parent]
-        agents = family.agents.insert(parent, attrs.evolve(known, children=known.children + 1))
+        agents = family.agents.insert(parent, evolve(known, children=known.children + 1))
         family = Family(agents, family.tasks)
     tokens = count_agent(count_agent(state.accounts, agent.payers, -1), payers, 1)
     books = draw(Books(family.agents, tokens), parent, payers, slice_of(agent.account.limit))
@@ -79,7 +78,7 @@ def agent_suspended(state: KernelState, event: KernelEvent, _: AgentSuspended) -
     """Stop the agent."""
     family = family_of(state, event)
     agent = worked(agent_of_event(family, event), "suspend")
-    agent = attrs.evolve(agent, since=event.time, cause=event.id)
+    agent = evolve(agent, since=event.time, cause=event.id)
     return with_family(state, event, with_agent(family, event, agent))
 
 
@@ -87,7 +86,7 @@ def agent_resumed(state: KernelState, event: KernelEvent, _: AgentResumed) -> Ke
     """Put the agent into the phase that its tasks give it."""
     family = family_of(state, event)
     agent = worked(agent_of_event(family, event), "resume")
-    agent = attrs.evolve(agent, since=event.time, cause=event.id)
+    agent = evolve(agent, since=event.time, cause=event.id)
     return with_family(state, event, with_agent(family, event, agent))
 
 
@@ -95,7 +94,7 @@ def agent_restarted(state: KernelState, event: KernelEvent, body: AgentRestarted
     """Open the agent's account again; what it had spent before stays its parent's expense."""
     family = family_of(state, event)
     agent = worked(agent_of_event(family, event), "restart")
-    agent = attrs.evolve(agent, since=event.time, cause=event.id, account=Account(body.budget))
+    agent = evolve(agent, since=event.time, cause=event.id, account=Account(body.budget))
     return _adopt(state, event, family, agent)
 
 
@@ -125,7 +124,7 @@ def _end(state: KernelState, event: KernelEvent, phase: AgentPhase) -> KernelSta
     agents = books.agents
     if parent is None:
         return _dropped(state, event, books)
-    ended = attrs.evolve(
+    ended = evolve(
         agents[identifier],
         phase=phase,
         since=event.time,
@@ -135,7 +134,7 @@ def _end(state: KernelState, event: KernelEvent, phase: AgentPhase) -> KernelSta
     )
     above = agents[parent]
     agents = agents.insert(identifier, ended)
-    agents = agents.insert(parent, attrs.evolve(above, children=above.children - 1))
+    agents = agents.insert(parent, evolve(above, children=above.children - 1))
     return with_books(state, event, family, Books(agents, books.tokens))
 
 
@@ -146,7 +145,7 @@ def _dropped(state: KernelState, event: KernelEvent, books: Books) -> KernelStat
         for agent in books.agents.values():
             tokens = count_agent(tokens, agent.payers, -1)
     families = state.families.remove(EntityId(event.intent))
-    return attrs.evolve(state, families=families, accounts=tokens)
+    return evolve(state, families=families, accounts=tokens)
 
 
 def _without_reservations(state: KernelState, agent: AgentState) -> KernelState:
@@ -157,7 +156,7 @@ def _without_reservations(state: KernelState, agent: AgentState) -> KernelState:
         known = reservations[reservation]
         tokens = charge(tokens, known.payers, negative(triple(known.amounts)), ZERO)
         reservations = reservations.remove(reservation)
-    return attrs.evolve(state, reservations=reservations, accounts=tokens)
+    return evolve(state, reservations=reservations, accounts=tokens)
 
 
 def observation_emitted(
@@ -173,7 +172,7 @@ def message_sent(state: KernelState, event: KernelEvent, body: MessageSent) -> K
     family = family_of(state, event)
     agent = agent_of_event(family, event)
     mail = Mail(agent.next_mail, body.sender, event.id)
-    agent = attrs.evolve(
+    agent = evolve(
         agent, mailbox=agent.mailbox.insert(body.message, mail), next_mail=agent.next_mail + 1
     )
     return with_family(state, event, with_agent(family, event, agent))
@@ -185,5 +184,5 @@ def message_consumed(state: KernelState, event: KernelEvent, body: MessageConsum
     agent = agent_of_event(family, event)
     if body.message not in agent.mailbox:
         raise unfitting(event)
-    agent = attrs.evolve(agent, mailbox=agent.mailbox.remove(body.message))
+    agent = evolve(agent, mailbox=agent.mailbox.remove(body.message))
     return with_family(state, event, with_agent(family, event, agent))

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, Literal
 
-import attrs
-
 from toka.kernel._account import ZERO, negative, triple
 from toka.kernel._changes import (
     agent_of_event,
@@ -21,6 +19,7 @@ from toka.kernel._changes import (
     with_task,
     worked,
 )
+from toka.kernel._copying import evolve
 from toka.kernel._ledger import book, open_accounts
 from toka.kernel._state import (
     FIRST_SWEEP,
@@ -64,17 +63,17 @@ def approval_requested(
         None,
         event.id,
     )
-    task = attrs.evolve(task, approvals=(*task.approvals, body.approval), last=event.id)
+    task = evolve(task, approvals=(*task.approvals, body.approval), last=event.id)
     family = _asking(with_task(family, identifier, task), event, body.task, 1)
     state = with_family(state, event, family)
-    return attrs.evolve(state, approvals=state.approvals.insert(body.approval, approval))
+    return evolve(state, approvals=state.approvals.insert(body.approval, approval))
 
 
 def _asking(family: Family, event: KernelEvent, number: int, change: int) -> Family:
     """Count the task's unanswered approvals; the agent counts the tasks that have any."""
     identifier, task = task_of_event(family, event, number)
     waiting = task.asking + change
-    family = with_task(family, identifier, attrs.evolve(task, asking=waiting))
+    family = with_task(family, identifier, evolve(task, asking=waiting))
     if task.phase == "running" and bool(waiting) != bool(task.asking):
         agent = worked(agent_of_event(family, event), asking=1 if waiting else -1)
         family = with_agent(family, event, agent)
@@ -102,12 +101,12 @@ def _answer(
     expires: bool,
 ) -> KernelState:
     known = _approval(state, event, body.approval)
-    answered = attrs.evolve(
+    answered = evolve(
         known, answer=answer, event=event.id, expires=known.expires if expires else None
     )
     family = _asking(family_of(state, event), event, body.task, -1)
     state = with_family(state, event, family)
-    return attrs.evolve(state, approvals=state.approvals.insert(body.approval, answered))
+    return evolve(state, approvals=state.approvals.insert(body.approval, answered))
 
 
 def approval_consumed(
@@ -118,9 +117,9 @@ def approval_consumed(
     family = family_of(state, event)
     identifier, task = task_of_event(family, event, body.task)
     left = tuple([approval for approval in task.approvals if approval != body.approval])
-    family = with_task(family, identifier, attrs.evolve(task, approvals=left))
+    family = with_task(family, identifier, evolve(task, approvals=left))
     state = with_family(state, event, family)
-    return attrs.evolve(state, approvals=state.approvals.remove(body.approval))
+    return evolve(state, approvals=state.approvals.remove(body.approval))
 
 
 def _approval(state: KernelState, event: KernelEvent, approval: EntityId) -> ApprovalState:
@@ -134,15 +133,13 @@ def budget_reserved(state: KernelState, event: KernelEvent, body: BudgetReserved
     """Set the amount aside."""
     family = family_of(state, event)
     agent = agent_of_event(family, event)
-    agent = attrs.evolve(agent, reservations=(*agent.reservations, body.reservation))
+    agent = evolve(agent, reservations=(*agent.reservations, body.reservation))
     family = with_agent(family, event, agent)
     payers, identifier = payers_of(state, event, family), AgentId(event.stream)
     books = book(books_of(state, family), identifier, triple(body.amounts), ZERO, payers)
     reservation = Reservation(identifier, body.amounts, event.id, payers)
     state = with_books(state, event, family, books)
-    return attrs.evolve(
-        state, reservations=state.reservations.insert(body.reservation, reservation)
-    )
+    return evolve(state, reservations=state.reservations.insert(body.reservation, reservation))
 
 
 def budget_settled(state: KernelState, event: KernelEvent, body: BudgetSettled) -> KernelState:
@@ -153,11 +150,11 @@ def budget_settled(state: KernelState, event: KernelEvent, body: BudgetSettled) 
     family = family_of(state, event)
     agent = agent_of_event(family, event)
     left = tuple([other for other in agent.reservations if other != body.reservation])
-    family = with_agent(family, event, attrs.evolve(agent, reservations=left))
+    family = with_agent(family, event, evolve(agent, reservations=left))
     aside, spent = negative(triple(known.amounts)), triple(body.spent)
     books = book(books_of(state, family), known.agent, aside, spent, known.payers)
     state = with_books(state, event, family, books)
-    return attrs.evolve(state, reservations=state.reservations.remove(body.reservation))
+    return evolve(state, reservations=state.reservations.remove(body.reservation))
 
 
 def token_admitted(state: KernelState, event: KernelEvent, body: TokenAdmitted) -> KernelState:
@@ -177,7 +174,7 @@ def token_admitted(state: KernelState, event: KernelEvent, body: TokenAdmitted) 
             if account.until * NANOSECONDS <= event.time and account.idle:
                 accounts = accounts.remove(name)
         sweep = max(FIRST_SWEEP, 2 * len(tokens))
-    return attrs.evolve(state, tokens=tokens, sweep=sweep, accounts=accounts)
+    return evolve(state, tokens=tokens, sweep=sweep, accounts=accounts)
 
 
 def _is_of_no_use(state: KernelState, admitted: TokenAdmitted, now: int) -> bool:
@@ -191,4 +188,4 @@ def _is_of_no_use(state: KernelState, admitted: TokenAdmitted, now: int) -> bool
 
 def host_opened(state: KernelState, event: KernelEvent, body: HostOpened) -> KernelState:
     """Begin the epoch."""
-    return attrs.evolve(state, host=Host(body.epoch, body.holder, event.id))
+    return evolve(state, host=Host(body.epoch, body.holder, event.id))

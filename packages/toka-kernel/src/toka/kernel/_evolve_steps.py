@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import attrs
-
 from toka.kernel._account import ZERO, negative, triple
 from toka.kernel._changes import (
     agent_of_event,
@@ -18,6 +16,7 @@ from toka.kernel._changes import (
     with_family,
     with_task,
 )
+from toka.kernel._copying import evolve
 from toka.kernel._ledger import Books, book
 from toka.kernel._limits import MAX_TAINT_LABELS
 from toka.kernel._state import Family, KernelState, PathState, StartedStep, TaskState
@@ -57,7 +56,7 @@ def step_started(state: KernelState, event: KernelEvent, body: StepStarted) -> K
         terms.estimate,
         payers_of(state, event, family),
     )
-    started = attrs.evolve(task, started=task.started.insert(body.path, step), last=event.id)
+    started = evolve(task, started=task.started.insert(body.path, step), last=event.id)
     family = with_task(family, identifier, started)
     if terms.estimate == NOTHING:
         return with_family(state, event, family)
@@ -70,8 +69,8 @@ def step_repeated(state: KernelState, event: KernelEvent, body: StepRepeated) ->
     """Note under which lease the step runs now."""
     family = family_of(state, event)
     identifier, task = task_of_event(family, event, body.task)
-    step = attrs.evolve(task.started[body.path], fence=body.fence, event=event.id)
-    repeated = attrs.evolve(task, started=task.started.insert(body.path, step), last=event.id)
+    step = evolve(task.started[body.path], fence=body.fence, event=event.id)
+    repeated = evolve(task, started=task.started.insert(body.path, step), last=event.id)
     return with_family(state, event, with_task(family, identifier, repeated))
 
 
@@ -114,7 +113,7 @@ def step_copied(state: KernelState, event: KernelEvent, body: StepCopied) -> Ker
     """Advance the path; what the outcome cost was paid where it was made, its taint is kept."""
     family = family_of(state, event)
     identifier, task = task_of_event(family, event, body.task)
-    copied = attrs.evolve(
+    copied = evolve(
         task,
         paths=task.paths.insert(body.path, PathState(body.ordinal + 1, event.id)),
         last=event.id,
@@ -122,7 +121,7 @@ def step_copied(state: KernelState, event: KernelEvent, body: StepCopied) -> Ker
     )
     family = with_task(family, identifier, copied)
     if body.taint:
-        agent = attrs.evolve(agent_of_event(family, event), tainted=True)
+        agent = evolve(agent_of_event(family, event), tainted=True)
         family = with_agent(family, event, agent)
     return with_family(state, event, family)
 
@@ -141,7 +140,7 @@ def _settled(
         payers = payers_of(state, event, family) if earlier is None else earlier.payers
         books = book(books, agent, negative(triple(estimate)), triple(spent), payers)
     if toll is not None and toll.taint:
-        marked = attrs.evolve(books.agents[agent], tainted=True)
+        marked = evolve(books.agents[agent], tainted=True)
         books = Books(books.agents.insert(agent, marked), books.tokens)
     return books
 

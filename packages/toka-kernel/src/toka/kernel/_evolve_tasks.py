@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import attrs
-
 from toka.kernel._account import ZERO, negative, triple
 from toka.kernel._changes import (
     agent_of_event,
@@ -18,6 +16,7 @@ from toka.kernel._changes import (
     with_task,
     worked,
 )
+from toka.kernel._copying import evolve
 from toka.kernel._ledger import book
 from toka.kernel._state import Family, KernelState, Lease, TaskState
 from toka.kernel._tables import EMPTY_TABLE
@@ -45,7 +44,7 @@ def task_scheduled(state: KernelState, event: KernelEvent, body: TaskScheduled) 
     family = family_of(state, event)
     agent = worked(agent_of_event(family, event), queued=1, scheduled=1)
     if body.taint:
-        agent = attrs.evolve(agent, tainted=True)
+        agent = evolve(agent, tainted=True)
     task = TaskState(body.spec, "queued", 1, 0, 0, None, event.id, event.id, taint=body.taint)
     family = with_agent(family, event, agent)
     identifier = task_id(AgentId(event.stream), body.task)
@@ -61,7 +60,7 @@ def task_started(state: KernelState, event: KernelEvent, body: TaskStarted) -> K
             agent_of_event(family, event), queued=-1, running=1, asking=1 if task.asking else 0
         )
         family = with_agent(family, event, agent)
-    started = attrs.evolve(
+    started = evolve(
         task,
         phase="running",
         fence=body.fence,
@@ -76,8 +75,8 @@ def lease_renewed(state: KernelState, event: KernelEvent, body: LeaseRenewed) ->
     """Move the lease's end."""
     family = family_of(state, event)
     identifier, task = task_of_event(family, event, body.task)
-    lease = None if task.lease is None else attrs.evolve(task.lease, expires=body.expires)
-    return with_family(state, event, with_task(family, identifier, attrs.evolve(task, lease=lease)))
+    lease = None if task.lease is None else evolve(task.lease, expires=body.expires)
+    return with_family(state, event, with_task(family, identifier, evolve(task, lease=lease)))
 
 
 def task_released(state: KernelState, event: KernelEvent, body: TaskReleased) -> KernelState:
@@ -87,7 +86,7 @@ def task_released(state: KernelState, event: KernelEvent, body: TaskReleased) ->
     agent = worked(
         agent_of_event(family, event), queued=1, running=-1, asking=-1 if task.asking else 0
     )
-    queued = attrs.evolve(task, phase="queued", lease=None, cause=event.id, last=event.id)
+    queued = evolve(task, phase="queued", lease=None, cause=event.id, last=event.id)
     family = with_task(with_agent(family, event, agent), identifier, queued)
     return with_family(state, event, family)
 
@@ -117,7 +116,7 @@ def task_revived(state: KernelState, event: KernelEvent, body: TaskRevived) -> K
     family = family_of(state, event)
     identifier, task = task_of_event(family, event, body.task)
     agent = worked(agent_of_event(family, event), queued=1, failed=-1)
-    queued = attrs.evolve(
+    queued = evolve(
         task, phase="queued", attempt=body.attempt, not_before=0, cause=event.id, last=event.id
     )
     family = with_task(with_agent(family, event, agent), identifier, queued)
@@ -184,4 +183,4 @@ def _without_approvals(state: KernelState, task: TaskState) -> KernelState:
     approvals = state.approvals
     for approval in task.approvals:
         approvals = approvals.remove(approval)
-    return attrs.evolve(state, approvals=approvals)
+    return evolve(state, approvals=approvals)

@@ -12,10 +12,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, cast
 
-import attrs
-
 from toka.kernel._account import triple
 from toka.kernel._changes import unfitting
+from toka.kernel._copying import evolve
 from toka.kernel._deciders import DECIDERS
 from toka.kernel._decision import TOKENS, Decision
 from toka.kernel._errors import ReplayError
@@ -149,7 +148,7 @@ class Kernel:
             )
         slot = state.extensions.get(body.family, EMPTY_TABLE)
         slot = handler.evolve(slot, ExtensionFact(body.name, body.data))
-        return attrs.evolve(state, extensions=state.extensions.insert(body.family, slot))
+        return evolve(state, extensions=state.extensions.insert(body.family, slot))
 
 
 def _admit(decision: Decision) -> None:

@@ -21,6 +21,7 @@ from toka.kernel._account import (
     resource_name,
     triple,
 )
+from toka.kernel._copying import evolve
 from toka.kernel._rejection import refuse
 from toka.types import MAX_TOKEN_LIFETIME_SECONDS, Budget, parent_of
 
@@ -65,7 +66,7 @@ def open_accounts(tokens: TokenAccounts, admitted: TokenAdmitted) -> TokenAccoun
                 " identifier is used once.",
                 details={"token": link.token, "subject": link.subject},
             )
-        tokens = tokens.insert(link.token, attrs.evolve(known, until=max(known.until, until)))
+        tokens = tokens.insert(link.token, evolve(known, until=max(known.until, until)))
     return tokens
 
 
@@ -135,7 +136,7 @@ def book(
     """Change what is set aside and spent: by an agent, its parents, and all who pay for it."""
     known = books.agents[agent]
     account = known.account.book(reserved, spent, ZERO)
-    agents = books.agents.insert(agent, attrs.evolve(known, account=account))
+    agents = books.agents.insert(agent, evolve(known, account=account))
     tokens = charge(books.tokens, payers, reserved, spent)
     drawn = account.passed_on(add(reserved, spent))
     return draw(Books(agents, tokens), parent_of(agent), known.payers, drawn)
@@ -151,7 +152,7 @@ def draw(books: Books, parent: AgentId | None, payers: tuple[str, ...], amounts:
             break
         known = agents[parent]
         account = known.account.book(ZERO, ZERO, amounts)
-        agents = agents.insert(parent, attrs.evolve(known, account=account))
+        agents = agents.insert(parent, evolve(known, account=account))
         parent, payers, amounts = parent_of(parent), known.payers, account.passed_on(amounts)
     return Books(agents, tokens)
 
@@ -168,7 +169,7 @@ def charge(
         known = tokens.get(payer)
         if known is not None:
             account = known.account.book(reserved, spent, granted)
-            tokens = tokens.insert(payer, attrs.evolve(known, account=account))
+            tokens = tokens.insert(payer, evolve(known, account=account))
     return tokens
 
 
@@ -177,7 +178,7 @@ def count_agent(tokens: TokenAccounts, payers: tuple[str, ...], change: int) -> 
     for payer in payers:
         known = tokens.get(payer)
         if known is not None:
-            tokens = tokens.insert(payer, attrs.evolve(known, agents=known.agents + change))
+            tokens = tokens.insert(payer, evolve(known, agents=known.agents + change))
     return tokens
 
 
@@ -197,6 +198,6 @@ def close(books: Books, agent: AgentId) -> Books:
         return books
     above = books.agents[parent]
     account = above.account.book(ZERO, spent, drawn)
-    agents = books.agents.insert(parent, attrs.evolve(above, account=account))
+    agents = books.agents.insert(parent, evolve(above, account=account))
     change = account.passed_on(add(spent, drawn))
     return draw(Books(agents, books.tokens), parent_of(parent), above.payers, change)
