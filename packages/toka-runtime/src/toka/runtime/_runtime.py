@@ -67,7 +67,7 @@ class Receipt:
     events: tuple[KernelEvent, ...]
     position: int
     """Of the last of these events in the log."""
-    is_repeated: bool = False
+    is_repeated: bool = attrs.field(default=False, eq=False)
     """Whether it was given before, under the same key: what has happened since is not in it."""
 
 
