@@ -1,1 +1,17 @@
-"""Tools over the Model Context Protocol: what both the server and the client are made of."""
+"""Tools over the Model Context Protocol: what its server and its client share."""
+
+from toka.tools.mcp._errors import (
+    CannotAskError,
+    ConnectionLostError,
+    McpError,
+    ProtocolError,
+    RemoteError,
+)
+
+__all__ = [
+    "CannotAskError",
+    "ConnectionLostError",
+    "McpError",
+    "ProtocolError",
+    "RemoteError",
+]

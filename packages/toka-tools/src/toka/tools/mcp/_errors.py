@@ -32,6 +32,10 @@ RESOURCE_NOT_FOUND: Final = -32002
 HEADER_MISMATCH: Final = -32020
 MISSING_CAPABILITY: Final = -32021
 UNSUPPORTED_REVISION: Final = -32022
+BUSY: Final = -32010
+"""Our own: there is no room for another request now."""
+NOT_ADMITTED: Final = -32011
+"""Our own: the token of a server over stdio is not accepted any more."""
 
 
 class McpError(ToolError):

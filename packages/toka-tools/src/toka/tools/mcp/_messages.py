@@ -8,8 +8,8 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from toka.tools.mcp._errors import INVALID_REQUEST, PARSE_ERROR, ProtocolError
-from toka.types import Json, JsonObject
+from toka.tools.mcp._errors import PARSE_ERROR, ProtocolError
+from toka.types import JsonObject
 
 RequestId: TypeAlias = int | str
 
@@ -24,7 +24,8 @@ class ErrorObject(msgspec.Struct, omit_defaults=True):
 
     code: int
     message: str
-    data: Json | msgspec.UnsetType = msgspec.UNSET
+    data: object = msgspec.UNSET
+    """Any JSON value, if there is one."""
 
 
 class Message(msgspec.Struct, omit_defaults=True):
@@ -33,8 +34,9 @@ class Message(msgspec.Struct, omit_defaults=True):
     jsonrpc: str
     id: RequestId | msgspec.UnsetType | None = msgspec.UNSET
     method: str | msgspec.UnsetType = msgspec.UNSET
-    params: dict[str, Json] | msgspec.UnsetType = msgspec.UNSET
-    result: Json | msgspec.UnsetType = msgspec.UNSET
+    params: dict[str, object] | msgspec.UnsetType = msgspec.UNSET
+    result: object = msgspec.UNSET
+    """Any JSON value, if there is one."""
     error: ErrorObject | msgspec.UnsetType = msgspec.UNSET
 
     @property
@@ -99,8 +101,12 @@ def _check(message: Message) -> None:
             raise ProtocolError("A message with a method has neither result nor error.")
     elif (message.result is msgspec.UNSET) == (message.error is msgspec.UNSET):
         raise ProtocolError("A message is a request, a notification or a response.")
-    elif message.id is msgspec.UNSET:
-        raise ProtocolError("A response says which request it answers.", INVALID_REQUEST)
+    elif message.result is not msgspec.UNSET and not _identifies(message.id):
+        raise ProtocolError("A result says which request it answers.")
+
+
+def _identifies(request_id: RequestId | msgspec.UnsetType | None) -> bool:
+    return request_id is not None and request_id is not msgspec.UNSET
 
 
 def encode_request(request_id: RequestId, method: str, params: JsonObject) -> bytes:
@@ -119,5 +125,10 @@ def encode_result(request_id: RequestId, result: JsonObject) -> bytes:
 
 
 def encode_error(request_id: RequestId | None, error: ErrorObject) -> bytes:
-    """Return a response with an error as JSON; without an id where it could not be read."""
+    """Return a response with an error as JSON.
+
+    Where the id could not be read there is none, as MCP has it, rather than JSON-RPC's null.
+    """
+    if request_id is None:
+        return _encode({"jsonrpc": "2.0", "error": error})
     return _encode({"jsonrpc": "2.0", "id": request_id, "error": error})

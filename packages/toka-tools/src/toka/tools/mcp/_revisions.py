@@ -27,6 +27,13 @@ META_SUBSCRIPTION: Final = "io.modelcontextprotocol/subscriptionId"
 META_TRACE: Final = ("traceparent", "tracestate", "baggage")
 """W3C trace context, without a prefix since 2026-07-28."""
 
+META_TAINTED: Final = "toka.tools/tainted"
+"""Our own: on a result that holds data from outside."""
+META_TRUNCATED: Final = "toka.tools/truncated"
+"""Our own: on a result that a limit cut."""
+META_CODE: Final = "toka.tools/code"
+"""Our own: on a tool's error, its stable code."""
+
 TASKS_EXTENSION: Final = "io.modelcontextprotocol/tasks"
 
 HEADER_REVISION: Final = "MCP-Protocol-Version"
