@@ -22,6 +22,8 @@ from raft_storage._opening import Settings
 from raft_storage._protocol import LogStore
 from raft_storage._recovery import Recovery
 from raft_storage._repair import Repair, repair
+from raft_storage._snapshots import SnapshotReader
+from raft_storage._streaming import SnapshotWriter, Streamed
 from raft_storage._system import SystemFolder
 
 __all__ = [
@@ -46,6 +48,9 @@ __all__ = [
     "RefusedWriteError",
     "Repair",
     "Settings",
+    "SnapshotReader",
+    "SnapshotWriter",
+    "Streamed",
     "SystemFolder",
     "WriteFailedError",
     "repair",

@@ -6,17 +6,18 @@ any two steps leaves the store before or after the write and nothing else:
 
 - a batch: write, sync, note it, change memory, return;
 - a segment: seal the one before (a batch), write the next aside, sync, rename, sync the folder;
-- a snapshot: write aside, sync, rename, sync the folder, then mention it in a batch, then remove
-  the one before;
+- a snapshot: write aside, in pieces, beside other writes; sync, rename, sync the folder, then
+  mention it in a batch, then remove the one before;
 - compaction: say so in a batch, then remove segments, the oldest first.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import attrs
 import msgspec
@@ -25,30 +26,27 @@ from raft_core import NO_LIMIT, ConfState, Entry, HardState, Snapshot, SnapshotU
 from raft_storage._errors import (
     ClosedError,
     DamagedError,
-    NoSpaceError,
     RaftStorageError,
     RefusedWriteError,
     WriteFailedError,
 )
 from raft_storage._guard import check_compaction, check_new_snapshot, check_save
-from raft_storage._ledger import TEMPORARY
 from raft_storage._log import Batch, SegmentedLog
 from raft_storage._opening import Opened, Settings, create_store, open_store
 from raft_storage._recovery import Recovery, scan
-from raft_storage._snapshots import read_snapshot, snapshot_name, write_snapshot
-from raft_storage._system import SystemFolder
-from raft_storage._writer import is_full
+from raft_storage._snapshots import SnapshotDraft, SnapshotReader, snapshot_name
+from raft_storage._streaming import SnapshotWriter
+from raft_storage._system import folder_of
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
     from types import TracebackType
     from typing import Self
     from uuid import UUID
 
     from raft_storage._folder import Folder, Lock
     from raft_storage._scan import SnapshotMark
-
-    Place: TypeAlias = Folder | str | os.PathLike[str]
+    from raft_storage._system import Place
 
 
 @attrs.define(eq=False, init=False, repr=False)
@@ -64,7 +62,9 @@ class FileStorage:
     _lock: Lock
     _log: SegmentedLog
     _hard_state: HardState
-    _conf_state: ConfState
+    _head: Snapshot | None
+    """The latest snapshot without its data. One assignment changes it: other threads read it."""
+    _drafts: Iterator[int]
     _process: int
     _failure: RaftStorageError | None
     _turn: threading.Lock
@@ -75,7 +75,9 @@ class FileStorage:
         self._lock = opened.lock
         self._log = opened.log
         self._hard_state = opened.log.state.hard_state
-        self._conf_state = opened.conf_state
+        mark = opened.log.state.mark
+        self._head = Snapshot(mark.index, mark.term, opened.conf_state) if mark else None
+        self._drafts = itertools.count(1)
         self._process = os.getpid()
         self._failure = None
         self._turn = threading.Lock()
@@ -127,7 +129,7 @@ class FileStorage:
 
         """
         self._check_usable()
-        return self._hard_state, self._conf_state
+        return self._hard_state, self._head.conf_state if self._head else ConfState()
 
     def first_index(self) -> int:
         """Return the index of the first entry held, or the one it would have."""
@@ -165,7 +167,20 @@ class FileStorage:
         return self._log.entries(low, high, max_size)
 
     def snapshot(self) -> Snapshot:
-        """Return the latest snapshot.
+        """Return the latest snapshot, whole; see `open_snapshot`.
+
+        Raises:
+            SnapshotUnavailableError: There is none.
+            DamagedError: It is not as it was written.
+            ClosedError: The store is closed.
+            WriteFailedError: The disk failed before.
+
+        """
+        with self.open_snapshot() as reader:
+            return Snapshot(reader.index, reader.term, reader.conf_state, reader.read())
+
+    def open_snapshot(self) -> SnapshotReader:
+        """Return the latest snapshot, to be read in pieces, by any thread.
 
         Raises:
             SnapshotUnavailableError: There is none.
@@ -177,11 +192,25 @@ class FileStorage:
         self._check_usable()
         while (mark := self._log.state.mark) is not None:
             try:
-                return read_snapshot(self._folder, mark)
+                return SnapshotReader(self._folder, mark)
             except DamagedError:
-                if mark is self._log.state.mark:  # else it was replaced while it was read
+                if mark is self._log.state.mark:  # else it was replaced before it was opened
                     raise
         raise SnapshotUnavailableError("no snapshot was made yet")
+
+    def snapshot_head(self) -> Snapshot:
+        """Return the latest snapshot without its data, from memory.
+
+        Raises:
+            SnapshotUnavailableError: There is none.
+            ClosedError: The store is closed.
+            WriteFailedError: The disk failed before.
+
+        """
+        self._check_usable()
+        if self._head is None:
+            raise SnapshotUnavailableError("no snapshot was made yet")
+        return self._head
 
     # What else there is to know
 
@@ -217,11 +246,13 @@ class FileStorage:
 
     def save(
         self,
-        snapshot: Snapshot | None = None,
+        snapshot: Snapshot | SnapshotWriter | None = None,
         entries: Sequence[Entry] = (),
         hard_state: HardState | None = None,
     ) -> None:
         """Do the writes of one `Ready`, all of them or none.
+
+        For a snapshot whose data came another way, give what it was written with.
 
         Raises:
             RefusedWriteError: It contradicts what is stored, or itself; or another thread writes.
@@ -241,10 +272,15 @@ class FileStorage:
                 self._log.write(Batch(hard_state=new if new != old else None, entries=entries))
             self._hard_state = new
 
-    def _install(self, snapshot: Snapshot, entries: Sequence[Entry], hard_state: HardState) -> None:
-        mark, old = self._write_snapshot(snapshot), self._log.state.mark
+    def _install(
+        self,
+        snapshot: Snapshot | SnapshotWriter,
+        entries: Sequence[Entry],
+        hard_state: HardState,
+    ) -> None:
+        mark, old = self._settle_snapshot(snapshot), self._log.state.mark
         self._log.write(Batch(mark, replaces_log=True, hard_state=hard_state, entries=entries))
-        self._conf_state = snapshot.conf_state
+        self._head = Snapshot(snapshot.index, snapshot.term, snapshot.conf_state)
         self._remove_snapshot(old, mark)
         self._log.remove_dead_segments()
 
@@ -261,13 +297,48 @@ class FileStorage:
         with self._writing():
             check_new_snapshot(self, index)
             snapshot = Snapshot(index, self._log.term(index), conf_state, data)
-            mark, old = self._write_snapshot(snapshot), self._log.state.mark
-            # What was applied is committed, so that a restart may begin from the snapshot.
-            hard_state = _committed_to(self._hard_state, index)
-            self._log.write(Batch(mark, hard_state=hard_state))
-            self._hard_state, self._conf_state = hard_state, conf_state
-            self._remove_snapshot(old, mark)
+            self._mention(snapshot)
             return snapshot
+
+    def write_snapshot(self, index: int, term: int, conf_state: ConfState) -> SnapshotWriter:
+        """Begin to write a snapshot in pieces, of the own state or another node's.
+
+        Any thread may write it, while another writes to the log. Nothing is said of it before it
+        is kept: by `keep_snapshot`, or as part of a `save`.
+
+        Raises:
+            NoSpaceError: There is no room.
+            WriteFailedError: The disk failed, now or before: this process is done with the store.
+            ClosedError: The store is closed.
+
+        """
+        draft = SnapshotDraft(self._folder, next(self._drafts), index, term, conf_state)
+        return SnapshotWriter(draft, self._disk)
+
+    def keep_snapshot(self, written: SnapshotWriter) -> None:
+        """Keep the application's state after everything up to an applied index, in pieces written.
+
+        Raises:
+            RefusedWriteError: There is a later snapshot, or no such entry.
+            NoSpaceError: There is no room; try again when there is.
+            WriteFailedError: The disk failed, now or before: this process is done with the store.
+            ClosedError: The store is closed.
+
+        """
+        with self._writing():
+            check_new_snapshot(self, written.index)
+            if self._log.term(written.index) != written.term:
+                raise RefusedWriteError(f"entry {written.index} is not of term {written.term}")
+            self._mention(written)
+
+    def _mention(self, snapshot: Snapshot | SnapshotWriter) -> None:
+        mark, old = self._settle_snapshot(snapshot), self._log.state.mark
+        # What was applied is committed, so that a restart may begin from the snapshot.
+        hard_state = _committed_to(self._hard_state, snapshot.index)
+        self._log.write(Batch(mark, hard_state=hard_state))
+        self._hard_state = hard_state
+        self._head = Snapshot(snapshot.index, snapshot.term, snapshot.conf_state)
+        self._remove_snapshot(old, mark)
 
     def compact(self, index: int) -> None:
         """Drop the entries up to and with an index; the latest snapshot must cover them.
@@ -286,14 +357,12 @@ class FileStorage:
             self._log.write(Batch(base=(index, self._log.term(index))))
             self._log.remove_dead_segments()
 
-    def _write_snapshot(self, snapshot: Snapshot) -> SnapshotMark:
-        try:
-            return write_snapshot(self._folder, snapshot)
-        except OSError as error:
-            if not is_full(error):
-                raise
-            self._folder.remove(snapshot_name(snapshot.index, snapshot.term) + TEMPORARY)
-            raise NoSpaceError(f"no room for a snapshot of {len(snapshot.data)} bytes") from error
+    def _settle_snapshot(self, snapshot: Snapshot | SnapshotWriter) -> SnapshotMark:
+        if isinstance(snapshot, SnapshotWriter):
+            return snapshot.settle()
+        with self.write_snapshot(snapshot.index, snapshot.term, snapshot.conf_state) as writer:
+            writer.write(snapshot.data)
+            return writer.settle()
 
     def _remove_snapshot(self, old: SnapshotMark | None, new: SnapshotMark) -> None:
         if old is not None and (old.index, old.term) != (new.index, new.term):
@@ -369,11 +438,6 @@ class FileStorage:
     ) -> None:
         """Close the store."""
         self.close()
-
-
-def folder_of(place: Place) -> Folder:
-    """Return the folder that somebody means."""
-    return SystemFolder(place) if isinstance(place, (str, os.PathLike)) else place
 
 
 def _committed_to(state: HardState, index: int) -> HardState:

@@ -15,7 +15,21 @@ from raft_storage._frames import MAX_PAYLOAD
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from raft_core import Entry, HardState, Snapshot
+    from raft_core import Entry, HardState
+
+
+class Ending(Protocol):
+    """Where a snapshot ends."""
+
+    @property
+    def index(self) -> int:
+        """Return the index."""
+        ...
+
+    @property
+    def term(self) -> int:
+        """Return the term of the entry there."""
+        ...
 
 
 class Written(Protocol):
@@ -46,7 +60,7 @@ class Written(Protocol):
 
 def check_save(
     written: Written,
-    snapshot: Snapshot | None,
+    snapshot: Ending | None,
     entries: Sequence[Entry],
     hard_state: HardState | None,
 ) -> None:
@@ -67,7 +81,7 @@ def check_save(
         _check_hard_state(written.hard_state, hard_state, last)
 
 
-def _check_snapshot(written: Written, snapshot: Snapshot, last: int) -> None:
+def _check_snapshot(written: Written, snapshot: Ending, last: int) -> None:
     # It may be below what is committed, if the entries between come with it: an application that
     # lost its state asks for one.
     floor = max(written.snapshot_index, written.hard_state.commit)
@@ -79,7 +93,7 @@ def _check_snapshot(written: Written, snapshot: Snapshot, last: int) -> None:
     _check_payload(snapshot.index, snapshot.term)
 
 
-def _check_entries(written: Written, snapshot: Snapshot | None, entries: Sequence[Entry]) -> None:
+def _check_entries(written: Written, snapshot: Ending | None, entries: Sequence[Entry]) -> None:
     first = entries[0].index
     base = written.first_index() - 1 if snapshot is None else snapshot.index
     last = written.last_index() if snapshot is None else snapshot.index

@@ -15,21 +15,23 @@ import msgspec
 
 from raft_core import Entry, EntryType
 from raft_storage._errors import DamagedError, HoleError, NotFoundError, RefusedWriteError
-from raft_storage._files import FileStorage, folder_of
+from raft_storage._files import FileStorage
 from raft_storage._frames import ALIGNMENT, SegmentHead
 from raft_storage._ledger import LEDGER, Ledger
 from raft_storage._opening import Settings, take_lock
 from raft_storage._recovery import scan, segment_numbers
 from raft_storage._scan import LogState, Walk
 from raft_storage._segment import segment_name
-from raft_storage._snapshots import read_snapshot
+from raft_storage._snapshots import SnapshotReader
+from raft_storage._system import folder_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from uuid import UUID
 
-    from raft_storage._files import Place
     from raft_storage._folder import Folder
+    from raft_storage._scan import SnapshotMark
+    from raft_storage._system import Place
 
 _BATCH: Final = 4096
 
@@ -104,13 +106,13 @@ def _save(
     settings: Settings | None,
 ) -> Repair:
     state = sound.state
-    snapshot = read_snapshot(folder, state.mark) if state.mark else None
-    first = snapshot.index if snapshot else 0
+    first = state.mark.index if state.mark else 0
     entries = [entry for entry in sound.entries if entry.index > first]
     if state.base > first or (entries and entries[0].index != first + 1):
         raise DamagedError("no snapshot covers what was compacted", file=hole.file)
     with FileStorage.create(into, settings) as store:
-        store.save(snapshot)
+        if state.mark is not None:
+            _save_snapshot(folder, state.mark, store)
         for start in range(0, len(entries), _BATCH):
             store.save(entries=entries[start : start + _BATCH])
         commit = max(store.snapshot_index, min(state.hard_state.commit, store.last_index()))
@@ -124,6 +126,16 @@ def _save(
             range(store.last_index() + 1, max(last, store.last_index()) + 1),
             state.hard_state.term,
         )
+
+
+def _save_snapshot(folder: Folder, mark: SnapshotMark, store: FileStorage) -> None:
+    with (
+        SnapshotReader(folder, mark) as reader,
+        store.write_snapshot(reader.index, reader.term, reader.conf_state) as writer,
+    ):
+        for piece in reader.pieces():
+            writer.write(piece)
+        store.save(writer)
 
 
 @attrs.define

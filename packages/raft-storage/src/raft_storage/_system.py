@@ -7,12 +7,16 @@ import fcntl
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import attrs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from raft_storage._folder import Folder
+
+    Place: TypeAlias = Folder | str | os.PathLike[str]
 
 _MODE: Final = 0o600
 
@@ -137,6 +141,11 @@ class SystemFolder:
             os.close(descriptor)
             raise
         return SystemLock(descriptor)
+
+
+def folder_of(place: Place) -> Folder:
+    """Return the folder that somebody means."""
+    return SystemFolder(place) if isinstance(place, (str, os.PathLike)) else place
 
 
 def _sync_folder(path: Path) -> None:
