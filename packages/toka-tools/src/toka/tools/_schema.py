@@ -123,6 +123,8 @@ def compile_schema(schema: JsonObject, tool: str) -> Validator:
     import jsonschema  # noqa: PLC0415 - 60 ms at import, and listing tools needs no validator
     import referencing  # noqa: PLC0415 - comes with jsonschema
 
+    from toka.tools._patterns import LinearValidator  # noqa: PLC0415 - builds on jsonschema
+
     try:
         jsonschema.Draft202012Validator.check_schema(schema)
     except jsonschema.SchemaError as error:
@@ -130,7 +132,7 @@ def compile_schema(schema: JsonObject, tool: str) -> Validator:
             f"The parameters of {tool} are not JSON Schema: {error.message} at {error.json_path}."
         ) from error
     # Without a registry of its own, the validator would download references that it meets.
-    return jsonschema.Draft202012Validator(schema, registry=referencing.Registry())
+    return LinearValidator(schema, registry=referencing.Registry())
 
 
 def check_arguments(validator: Validator, arguments: JsonObject, tool: str) -> None:
