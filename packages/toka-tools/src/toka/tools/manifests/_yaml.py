@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import yaml
@@ -42,15 +43,46 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def load_yaml(data: bytes | str) -> object:
+_CORE: Final = (
+    ("null", r"(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
+    ("bool", r"(?:true|True|TRUE|false|False|FALSE)$", [*"tTfF"]),
+    ("int", r"[-+]?(?:0|[1-9][0-9]*)$", [*"-+0123456789"]),
+    (
+        "float",
+        r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?$",
+        [*"-+.0123456789"],
+    ),
+)
+
+
+def _resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
+    found: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+    for tag, form, firsts in _CORE:
+        for first in firsts:
+            found.setdefault(first, []).append((f"tag:yaml.org,2002:{tag}", re.compile(form)))
+    return found
+
+
+class _CoreLoader(_Loader):
+    """Reads the core schema of YAML 1.2: `no`, `12:30` and `2026-01-01` are text there."""
+
+    yaml_implicit_resolvers = _resolvers()
+
+
+def load_yaml(data: bytes | str, *, core: bool = False) -> object:
     """Return the only document of `data`.
+
+    Args:
+        data: The text.
+        core: By the core schema of YAML 1.2, as OpenAPI wants it, instead of YAML 1.1.
 
     Raises:
         YamlError: It is not YAML, or uses what is not accepted.
     """
     try:
         _check_events(data)
-        return cast("object", yaml.load(data, Loader=_Loader))  # noqa: S506 - a kind of SafeLoader
+        loader = _CoreLoader if core else _Loader
+        return cast("object", yaml.load(data, Loader=loader))  # noqa: S506 - a kind of SafeLoader
     except yaml.MarkedYAMLError as error:
         raise YamlError(f"{_place(error.problem_mark)}: {error.problem}.") from error
     except (yaml.YAMLError, RecursionError) as error:

@@ -1,0 +1,34 @@
+"""Tools from OpenAPI documents: each operation of a server, checked on both sides of the wire."""
+
+from toka.tools.openapi._errors import (
+    InvalidDocumentError,
+    InvalidResultError,
+    SecretMissingError,
+    UnsupportedOperationError,
+)
+from toka.tools.openapi._load import (
+    OpenApiTools,
+    SkippedOperation,
+    fetch_openapi,
+    load_openapi,
+    parse_openapi,
+)
+from toka.tools.openapi._options import OpenApiOptions
+from toka.tools.openapi._secrets import EnvironmentSecrets, Secrets
+from toka.tools.openapi._tool import OpenApiTool
+
+__all__ = [
+    "EnvironmentSecrets",
+    "InvalidDocumentError",
+    "InvalidResultError",
+    "OpenApiOptions",
+    "OpenApiTool",
+    "OpenApiTools",
+    "SecretMissingError",
+    "Secrets",
+    "SkippedOperation",
+    "UnsupportedOperationError",
+    "fetch_openapi",
+    "load_openapi",
+    "parse_openapi",
+]
