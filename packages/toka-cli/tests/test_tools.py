@@ -76,3 +76,60 @@ def test_a_command_is_run_in_the_sandbox_that_is_asked_for(toka):
     else:  # a machine that does not prove the level
         assert "tools.sandbox_unavailable" in confined.err
     assert toka(*call, "--sandbox", "moon").status == 2
+
+
+DOCUMENT = {
+    "openapi": "3.1.0",
+    "info": {"title": "Pets", "version": "1"},
+    "paths": {
+        "/pets/{id}": {
+            "get": {
+                "operationId": "getPet",
+                "summary": "Return one pet.",
+                "parameters": [{"name": "id", "in": "path", "required": True}],
+                "security": [{"key": []}],
+            },
+            "post": {"requestBody": {"content": {"application/json": {"schema": {"$ref": "x"}}}}},
+        }
+    },
+    "components": {"securitySchemes": {"key": {"type": "apiKey", "in": "header", "name": "X-Key"}}},
+}
+
+
+def test_lists_the_operations_of_a_document_and_says_what_is_no_tool(toka, tmp_path):
+    file = tmp_path / "pets.json"
+    file.write_text(json.dumps(DOCUMENT))
+    server = ("--server", "https://pets.example/v1")
+    listed = toka("tools", "list", "--openapi", str(file), *server, "--json")
+    assert [tool["name"] for tool in listed.json] == ["get_pet"]
+    assert "POST /pets/{id} is no tool" in listed.err
+    assert "takes id" in toka("tools", "list", "--openapi", str(file), *server).out
+
+
+def test_calls_an_operation_of_a_document_under_the_same_checks(toka, tmp_path, monkeypatch):
+    file = tmp_path / "pets.json"
+    file.write_text(json.dumps(DOCUMENT))
+    monkeypatch.setenv("TOKA_SECRET_MINE", "s3cr3t")
+    command = ("tools", "call", "get_pet", "--openapi", str(file), "--args", '{"id": "7"}')
+    asked = (*command, "--server", "http://127.0.0.1:8181", "--secret", "key=mine")
+    for allowed, needed in (
+        ((), "net:get:http://127.0.0.1:8181/pets/7"),
+        (("--allow", "net:get:http://127.0.0.1:8181/**"), "secret:use:mine"),
+        (("--allow", "net:get:http://*:*/**", "--allow", "secret:use:mine"), "not a public"),
+    ):
+        result = toka(*asked, *allowed)
+        assert result.status == 5
+        assert needed in result.err
+        assert "s3cr3t" not in result.err
+    assert toka(*command, "--server", "http://127.0.0.1:8181").status == 5
+
+
+def test_a_document_that_is_none_is_told(toka, tmp_path):
+    result = toka("tools", "list", "--openapi", str(tmp_path / "missing.json"))
+    assert result.status != 0
+    assert "[tools.openapi_invalid]" in result.err
+    for wrong in (("--server", "https://a.example"), ("--secret", "key=x")):
+        assert toka("tools", "list", *wrong).status == 2
+    secret = toka("tools", "list", "--openapi", "a.json", "--secret", "ghp_REAL")
+    assert secret.status == 2
+    assert "REAL" not in secret.err

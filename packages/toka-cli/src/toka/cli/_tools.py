@@ -12,6 +12,7 @@ import attrs
 import click
 
 from toka.cli._exits import Exit
+from toka.cli._openapi import openapi_options, registry_of
 from toka.cli._options import json_option, sandbox_option
 from toka.cli._own_token import claims_for
 from toka.cli._show import printable
@@ -19,7 +20,7 @@ from toka.cli._show import printable
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from toka.tools import Tool, ToolContext, ToolResult
+    from toka.tools import Tool, ToolContext
     from toka.tools.sandbox import SandboxReport
     from toka.types import JsonObject
 
@@ -29,13 +30,23 @@ def command() -> None:
     """List tools, call one, and say how far commands can be confined here."""
 
 
-@command.command("list", epilog="\b\nExamples:\n  toka tools list\n  toka tools list --json")
+@command.command(
+    "list",
+    epilog="""\b
+Examples:
+  toka tools list
+  toka tools list --json
+  toka tools list --openapi petstore.yaml --server https://pets.example/v1""",
+)
 @json_option
-def list_tools(*, as_json: bool) -> int:
-    """List the tools that agents can be allowed."""
-    from toka.tools import ToolRegistry, installed_tools  # noqa: PLC0415 - not for --help
+@openapi_options
+def list_tools(
+    *, as_json: bool, openapi: Path | None, server: str, secrets: tuple[str, ...]
+) -> int:
+    """List the tools that agents can be allowed, or those of an OpenAPI document."""
+    from toka.tools import installed_tools  # noqa: PLC0415 - not for --help
 
-    tools = list(ToolRegistry.builtin())
+    tools = list(registry_of(openapi, server, secrets))
     if as_json:
         click.echo(json.dumps([_as_json(tool) for tool in tools]))
         return Exit.MET
@@ -43,7 +54,7 @@ def list_tools(*, as_json: bool) -> int:
         click.echo(f"{click.style(tool.name, bold=True)}  {tool.side_effect}")
         click.echo(f"    {printable(tool.description, 400)}")
         click.echo(f"    takes {', '.join(_parameters(tool)) or 'nothing'}")
-    for name, distribution in installed_tools().items():
+    for name, distribution in installed_tools().items() if openapi is None else ():
         click.echo(f"{name}  installed by {distribution}")
     return Exit.MET
 
@@ -72,6 +83,7 @@ def _parameters(tool: Tool) -> Iterable[str]:
 Examples:
   toka tools call list_files --args '{"path": "."}' --allow "fs:read:$PWD/**"
   toka tools call read_file --args - --allow 'fs:read:/etc/hostname' < arguments.json
+  toka tools call list_pets --openapi petstore.yaml --allow 'net:get:https://pets.example/**'
 
 Nothing is allowed but what --allow says, and nothing of this is recorded in a log.""",
 )
@@ -79,23 +91,27 @@ Nothing is allowed but what --allow says, and nothing of this is recorded in a l
 @click.option("--args", "arguments", default="{}", help="A JSON object; - reads it from input.")
 @click.option("--allow", "permissions", multiple=True, help="A permission; repeatable.")
 @sandbox_option
-def call(*, name: str, arguments: str, permissions: tuple[str, ...], sandbox: str) -> int:
+@openapi_options
+def call(
+    *,
+    name: str,
+    arguments: str,
+    permissions: tuple[str, ...],
+    sandbox: str,
+    openapi: Path | None,
+    server: str,
+    secrets: tuple[str, ...],
+) -> int:
     """Call the tool NAME under a token with the given permissions, and print its result."""
     if arguments == "-":
         arguments = sys.stdin.read()
-    result = anyio.run(_call, name, arguments, permissions, sandbox)
+    registry = registry_of(openapi, server, secrets)
+    context = _context(permissions, sandbox)
+    result = anyio.run(registry.call, name, arguments, context)
     click.echo(json.dumps(result.value, indent=2, ensure_ascii=False))
     if result.truncated:
         click.echo("The result is incomplete: a limit was reached.", err=True)
     return Exit.MET
-
-
-async def _call(
-    name: str, arguments: str, permissions: tuple[str, ...], sandbox: str
-) -> ToolResult:
-    from toka.tools import ToolRegistry  # noqa: PLC0415 - not for --help
-
-    return await ToolRegistry.builtin().call(name, arguments, _context(permissions, sandbox))
 
 
 def _context(permissions: tuple[str, ...], sandbox: str) -> ToolContext:

@@ -123,8 +123,13 @@ def _parse(data: bytes, source: str) -> object:
             f"{source} is longer than {MAX_YAML_BYTES} bytes of YAML.",
             hint="Convert it to JSON.",
         )
-    from toka.tools.manifests._yaml import YamlError, load_yaml  # noqa: PLC0415 - an extra
-
+    try:
+        from toka.tools.manifests._yaml import YamlError, load_yaml  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise InvalidDocumentError(
+            f"{source} is not JSON, and nothing that reads YAML is installed.",
+            hint="Install toka-tools[manifests].",
+        ) from error
     try:
         return _with_text_keys(load_yaml(data, core=True), source)
     except YamlError as error:
