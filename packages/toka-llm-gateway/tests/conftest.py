@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -8,6 +9,7 @@ from hypothesis import settings
 
 from toka.llm_gateway import (
     AnthropicModel,
+    BedrockModel,
     GeminiModel,
     HttpModel,
     HttpOptions,
@@ -17,6 +19,7 @@ from toka.llm_gateway import (
 from toka.llm_gateway.testing import (
     DEFAULT_KEY,
     FakeAnthropic,
+    FakeBedrock,
     FakeGemini,
     FakeOpenAI,
     FakeProvider,
@@ -68,12 +71,14 @@ SERVERS: dict[str, type[FakeProvider]] = {
     "openai": FakeOpenAI,
     "responses": FakeResponses,
     "gemini": FakeGemini,
+    "bedrock": FakeBedrock,
 }
 MODELS = {
     "anthropic": AnthropicModel,
     "openai": OpenAIChatModel,
     "responses": OpenAIResponsesModel,
     "gemini": GeminiModel,
+    "bedrock": partial(BedrockModel, region="eu-central-1"),
 }
 
 
@@ -185,4 +190,13 @@ async def gemini(
     clock: VirtualClock,
 ) -> AsyncIterator[Provider]:
     async for each in _provider("gemini", clock):
+        yield each
+
+
+@pytest.fixture
+async def bedrock(
+    anyio_backend: str,  # noqa: ARG001 - an asynchronous fixture needs it
+    clock: VirtualClock,
+) -> AsyncIterator[Provider]:
+    async for each in _provider("bedrock", clock):
         yield each

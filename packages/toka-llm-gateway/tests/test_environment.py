@@ -5,6 +5,8 @@ import pytest
 from toka.llm_gateway import (
     AnthropicModel,
     ConfigurationInvalid,
+    GeminiModel,
+    HttpModel,
     ModelMessage,
     ModelRequest,
     OpenAIChatModel,
@@ -34,6 +36,8 @@ def test_each_provider_has_its_class():
     openai = model_from_environment({**BASE, "TOKA_LLM_PROVIDER": "openai"})
     assert isinstance(openai, OpenAIChatModel)
     assert (openai.provider, openai.name) == ("openai", "claude-sonnet-5-5")
+    gemini = model_from_environment({**BASE, "TOKA_LLM_PROVIDER": "gemini"})
+    assert isinstance(gemini, GeminiModel)
 
 
 @pytest.mark.parametrize("missing", ["PROVIDER", "MODEL", "API_KEY"])
@@ -64,7 +68,9 @@ def test_a_key_may_lie_in_a_file(tmp_path):
     with pytest.raises(ConfigurationInvalid, match="Both"):
         model_from_environment(environ)
     del environ["TOKA_LLM_API_KEY"]
-    key = model_from_environment(environ)._caller._key
+    model = model_from_environment(environ)
+    assert isinstance(model, HttpModel)
+    key = model._caller._key
     assert key is not None
     assert key.reveal() == DEFAULT_KEY
 
@@ -117,6 +123,7 @@ def test_limits_and_prices_are_taken_over(tmp_path):
             "TOKA_LLM_PRICES": str(prices),
         }
     )
+    assert isinstance(model, HttpModel)
     assert model._options.timeouts.total == 12.5
     estimate = model.estimate(ModelRequest((ModelMessage.user("x"),)))
     assert estimate.max_output_tokens == 100

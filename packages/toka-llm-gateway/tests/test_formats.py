@@ -42,10 +42,12 @@ from toka.llm_gateway.formats.anthropic._dialect import AnthropicDialect
 from toka.llm_gateway.formats.anthropic._face import AnthropicFace
 from toka.llm_gateway.formats.chat._dialect import OpenAIDialect
 from toka.llm_gateway.formats.chat._face import ChatFace
+from toka.llm_gateway.formats.converse._dialect import ConverseDialect
 from toka.llm_gateway.formats.gemini._dialect import GeminiDialect
 from toka.llm_gateway.formats.responses._dialect import ResponsesDialect
 from toka.llm_gateway.formats.responses._face import ResponsesFace
 from toka.llm_gateway.testing._fake_anthropic import _complaints as anthropic_complaints
+from toka.llm_gateway.testing._fake_bedrock import _complaints as converse_complaints
 from toka.llm_gateway.testing._fake_gemini import _complaints as gemini_complaints
 from toka.llm_gateway.testing._fake_openai import _complaints as chat_complaints
 from toka.llm_gateway.testing._fake_responses import _complaints as responses_complaints
@@ -57,6 +59,7 @@ DIALECTS = {
     "chat": OpenAIDialect("max_tokens", {}),
     "responses": ResponsesDialect({}),
     "gemini": GeminiDialect({}),
+    "converse": ConverseDialect({}),
 }
 STRICT = {
     "anthropic": AnthropicDialect({}, strict=True),
@@ -69,6 +72,7 @@ COMPLAINTS = {
     "chat": chat_complaints,
     "responses": responses_complaints,
     "gemini": gemini_complaints,
+    "converse": converse_complaints,
 }
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
@@ -281,7 +285,7 @@ def test_an_answer_comes_back_as_it_went_whole_and_streamed(name, data):
 
 
 @pytest.mark.parametrize("name", FACES)
-@pytest.mark.parametrize("origin", ["anthropic", "chat", "responses", "gemini"])
+@pytest.mark.parametrize("origin", ["anthropic", "chat", "responses", "gemini", "converse"])
 def test_a_seal_of_any_provider_survives_any_face(name, origin):
     item = msgspec.json.encode({"type": "reasoning", "id": "r", "summary": []}).decode()
     sealed = Reasoning("", item if origin == "responses" else "[1]", format=origin)

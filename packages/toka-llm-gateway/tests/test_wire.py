@@ -363,6 +363,7 @@ REASONED = {
         format="responses",
     ),
     "gemini": Reasoning("Hm", "c2ln", format="gemini"),
+    "bedrock": Reasoning("Hm", "c2ln", format="converse"),
 }
 
 
@@ -371,10 +372,11 @@ async def test_seals_survive_a_conversation(any_provider):
     if name not in REASONED:
         return
     sealed = [REASONED[name]]
-    if name == "gemini":
-        sealed.append(Reasoning("", "b24tY2FsbA==", redacted=True, format="gemini"))
+    if name != "responses":
+        written_in = sealed[0].format
+        sealed.append(Reasoning("", "b24tY2FsbA==", redacted=True, format=written_in))
     said = (*sealed, ToolUse("t1", "add", {"a": 1}), ToolUse("t2", "add", {"b": [1, {"c": None}]}))
-    usage = Usage(7, 5, 3, 0, 2)
+    usage = Usage(7, 5, 3, 0, 2 * (name != "bedrock"))
     answer = reply(*said, usage=usage)
     model = await any_provider.start([answer, answer, reply("done")])
     whole = await model.complete(ModelRequest(TURN[:1], tools=(ADD,)))

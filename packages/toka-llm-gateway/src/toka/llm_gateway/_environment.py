@@ -9,17 +9,12 @@ from toka.llm_gateway._prices import PriceTable
 from toka.llm_gateway.http._options import HttpOptions
 from toka.llm_gateway.http._secret import ApiKey
 from toka.llm_gateway.http._transport import Timeouts
-from toka.llm_gateway.providers._models import (
-    ANTHROPIC_URL,
-    OPENAI_URL,
-    AnthropicModel,
-    OpenAIChatModel,
-)
+from toka.llm_gateway.providers._presets import PRESETS, make_model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from toka.llm_gateway.http._http_model import HttpModel
+    from toka.llm_gateway._model import Model
 
 _PREFIX: Final = "TOKA_LLM_"
 _MAX_FILE_BYTES: Final = 1024 * 1024
@@ -27,17 +22,14 @@ _EXAMPLE: Final = (
     "For example: TOKA_LLM_PROVIDER=anthropic TOKA_LLM_MODEL=claude-sonnet-5-5"
     " TOKA_LLM_API_KEY_FILE=~/.config/toka/anthropic.key"
 )
-_MODELS: Final[Mapping[str, tuple[type[AnthropicModel | OpenAIChatModel], str]]] = {
-    "anthropic": (AnthropicModel, ANTHROPIC_URL),
-    "openai": (OpenAIChatModel, OPENAI_URL),
-}
 
 
-def model_from_environment(environ: Mapping[str, str]) -> HttpModel:
+def model_from_environment(environ: Mapping[str, str]) -> Model:
     """Return the model that the settings describe.
 
-    `TOKA_LLM_PROVIDER` (anthropic or openai) and `TOKA_LLM_MODEL` are needed, and unless
-    `TOKA_LLM_BASE_URL` names a compatible server, `TOKA_LLM_API_KEY` or `TOKA_LLM_API_KEY_FILE`.
+    `TOKA_LLM_PROVIDER` (a name of `PRESETS`, or of an installed provider) and `TOKA_LLM_MODEL` are
+    needed, and unless the provider wants none or `TOKA_LLM_BASE_URL` names a server of one's own,
+    `TOKA_LLM_API_KEY` or `TOKA_LLM_API_KEY_FILE`.
     `TOKA_LLM_TIMEOUT` bounds a call in seconds, `TOKA_LLM_MAX_OUTPUT_TOKENS` every answer,
     `TOKA_LLM_PRICES` names a price table whose entries replace the built-in ones, and
     `TOKA_LLM_ALLOW_INSECURE=1` lets a key travel over plain HTTP. An empty setting counts as none.
@@ -48,16 +40,12 @@ def model_from_environment(environ: Mapping[str, str]) -> HttpModel:
     """
     settings = _Settings(environ)
     provider = settings.need("PROVIDER")
-    if provider not in _MODELS:
-        raise ConfigurationInvalid(
-            f"TOKA_LLM_PROVIDER is {provider[:40]!r}; it can be {' or '.join(_MODELS)}.",
-            hint="A compatible server is `openai` with its address in TOKA_LLM_BASE_URL.",
-        )
-    kind, default_url = _MODELS[provider]
     name = settings.need("MODEL")
     base_url = settings.get("BASE_URL")
-    key = settings.key(needed=base_url is None)
-    return kind(name, key, base_url=base_url or default_url, options=settings.options())
+    preset = PRESETS.get(provider)
+    needed = preset is not None and preset.needs_key and base_url is None
+    key = settings.key(needed=needed)
+    return make_model(provider, name, key, base_url=base_url, options=settings.options())
 
 
 class _Settings:

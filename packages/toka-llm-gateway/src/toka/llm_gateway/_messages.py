@@ -26,7 +26,7 @@ Role: TypeAlias = Literal["user", "assistant"]
 CacheTtl: TypeAlias = Literal["5m", "1h"]
 """How long a provider is asked to remember the prompt up to here."""
 
-Format: TypeAlias = Literal["anthropic", "chat", "responses", "gemini"]
+Format: TypeAlias = Literal["anthropic", "chat", "responses", "gemini", "converse"]
 """A wire format, where something belongs to one and means nothing to the others."""
 
 _NOTHING: Final[JsonObject] = MappingProxyType({})

@@ -5,6 +5,7 @@ A dialect translates; `HttpModel` carries. Adding a provider means writing a dia
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, TypeVar
 
 import attrs
@@ -185,6 +186,14 @@ def kind_of_status(status: int) -> type[CallFailed]:
     if status >= _SERVER_FAULTS:
         return ProviderError
     return InvalidRequest if status >= _CLIENT_FAULTS else ResponseInvalid
+
+
+_UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]")
+
+
+def path_segment(name: str) -> str:
+    """Return a name as one step of a path (RFC 3986, section 2.1)."""
+    return _UNSAFE.sub(lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode()), name)
 
 
 def encode_body(body: JsonObject) -> bytes:

@@ -25,6 +25,7 @@ _FORMATS: Final[dict[str, Format]] = {
     "chat": "chat",
     "responses": "responses",
     "gemini": "gemini",
+    "converse": "converse",
 }
 
 

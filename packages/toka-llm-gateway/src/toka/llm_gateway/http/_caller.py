@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from toka.llm_gateway.formats._dialect import Refusal
     from toka.llm_gateway.http._options import HttpOptions
     from toka.llm_gateway.http._secret import ApiKey
+    from toka.llm_gateway.http._signature import Signer
     from toka.types import Json
 
 T = TypeVar("T")
@@ -34,6 +35,7 @@ T = TypeVar("T")
 OK: Final = 200
 _MAX_ERROR_BYTES: Final = 64 * 1024
 _MAX_REQUEST_ID: Final = 200
+_REQUEST_ID_HEADERS: Final = ("request-id", "x-request-id", "x-amzn-requestid")
 
 
 @attrs.define
@@ -59,6 +61,7 @@ class Caller:
         key: ApiKey | None,
         options: HttpOptions,
         refusal: Callable[[int, bytes], Refusal],
+        signer: Signer | None = None,
     ) -> None:
         """Prepare to call.
 
@@ -68,6 +71,7 @@ class Caller:
             key: Struck out of everything that is quoted.
             options: Limits, retries, prices.
             refusal: Reads the body of an unsuccessful answer.
+            signer: Signs each try, for providers that want no key but a signature.
 
         Raises:
             ConfigurationInvalid: The address cannot be used.
@@ -80,6 +84,7 @@ class Caller:
             check_base_url(base_url, key, allow_insecure=options.allow_insecure),
             options.timeouts,
             options.max_response_bytes,
+            signer,
         )
         self._key: Final = key
         self._refusal: Final = refusal
@@ -187,7 +192,9 @@ class Caller:
 def request_id(http: HttpAnswer) -> str:
     """Return the provider's name for a call."""
     headers = http.headers
-    return (headers.get("request-id") or headers.get("x-request-id") or "")[:_MAX_REQUEST_ID]
+    return next((said for name in _REQUEST_ID_HEADERS if (said := headers.get(name))), "")[
+        :_MAX_REQUEST_ID
+    ]
 
 
 _HINTS: Final[tuple[tuple[type[CallFailed], str], ...]] = (

@@ -15,7 +15,7 @@ from toka.llm_gateway._errors import (
 )
 from toka.llm_gateway._response import Estimate, ModelResponse, TokenCount
 from toka.llm_gateway.formats._dialect import StreamRefused
-from toka.llm_gateway.formats._sse import SseParser
+from toka.llm_gateway.formats._framing import SSE
 from toka.llm_gateway.http._caller import OK, Call, Caller, request_id
 
 if TYPE_CHECKING:
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from toka.llm_gateway._events import StreamEvent
     from toka.llm_gateway._request import ModelRequest
     from toka.llm_gateway.formats._dialect import Answer, Assembler, Delta, Dialect
+    from toka.llm_gateway.formats._framing import Framing
     from toka.llm_gateway.http._options import HttpOptions
     from toka.llm_gateway.http._secret import ApiKey
+    from toka.llm_gateway.http._signature import Signer
     from toka.llm_gateway.http._transport import Deadline, HttpAnswer
 
 _BYTES_PER_TOKEN: Final = 3
@@ -50,12 +52,15 @@ class HttpModel:
         base_url: str,
         key: ApiKey | None,
         options: HttpOptions,
+        framing: Framing = SSE,
+        signer: Signer | None = None,
     ) -> None:
         self.provider: Final = provider
         self.name: Final = name
         self._dialect: Final = dialect
         self._options: Final = options
-        self._caller: Final = Caller(provider, base_url, key, options, dialect.refusal)
+        self._framing: Final = framing
+        self._caller: Final = Caller(provider, base_url, key, options, dialect.refusal, signer)
         self._transport: Final = self._caller.transport
 
     def __repr__(self) -> str:
@@ -134,7 +139,7 @@ class HttpModel:
         async with self._transport.post(call.path, call.body, call.headers, opening) as http:
             if http.status != OK:
                 raise await self._caller.refused(call, http)
-            if http.content_type != "text/event-stream":
+            if http.content_type != self._framing.content_type:
                 raise ResponseInvalid(
                     f"The provider answered with {http.content_type[:60]!r} instead of a stream."
                 )
@@ -155,7 +160,7 @@ class HttpModel:
         self, call: Call, http: HttpAnswer, assembler: Assembler, opening: Deadline
     ) -> AsyncGenerator[Delta, None]:
         """Yield the stream's content until its end, which must come after its stop reason."""
-        parser = SseParser(self._options.max_response_bytes)
+        parser = self._framing.parser(self._options.max_response_bytes)
         idle = self._options.timeouts.idle
         deadline = opening
         flowing = False

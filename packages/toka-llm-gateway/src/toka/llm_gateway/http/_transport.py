@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Mapping
 
     import aiohttp
+    from yarl import URL
+
+    from toka.llm_gateway.http._signature import Signer
 
 T = TypeVar("T")
 
@@ -144,8 +147,15 @@ class HttpAnswer:
 class Transport:
     """Keeps connections to one provider. Belongs to the event loop that first uses it."""
 
-    def __init__(self, base_url: str, timeouts: Timeouts, max_response_bytes: int) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        timeouts: Timeouts,
+        max_response_bytes: int,
+        signer: Signer | None = None,
+    ) -> None:
         self._base_url: Final = base_url
+        self._signer: Final = signer
         self._timeouts: Final = timeouts
         self._limit: Final = max_response_bytes
         self._session: aiohttp.ClientSession | None = None
@@ -162,12 +172,15 @@ class Transport:
             ModelTimeout: No connection or no headers before the deadline.
             ConnectionFailed: No connection, or it broke before the headers.
             ResponseInvalid: What came is not HTTP.
+            AuthenticationFailed: There is nothing to sign with.
 
         """
+        url: str | URL = self._base_url + path
+        if self._signer is not None:
+            headers = await self._signer.sign(str(url), headers, body)
+            url = _as_signed(str(url))
         session = self._session or self._open()
-        request = session.post(
-            self._base_url + path, data=body, headers=headers, allow_redirects=False
-        )
+        request = session.post(url, data=body, headers=headers, allow_redirects=False)
         response = await _within(deadline, request, reading=False)
         try:
             yield HttpAnswer(response, self._limit)
@@ -196,6 +209,13 @@ class Transport:
             cookie_jar=aiohttp.DummyCookieJar(),
         )
         return self._session
+
+
+def _as_signed(url: str) -> URL:
+    """Return an address that goes out with the very octets that were signed."""
+    from yarl import URL  # noqa: PLC0415 - loaded with aiohttp
+
+    return URL(url, encoded=True)
 
 
 async def _within(deadline: Deadline, work: Awaitable[T], *, reading: bool) -> T:

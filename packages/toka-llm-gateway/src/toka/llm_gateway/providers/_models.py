@@ -5,9 +5,11 @@ A format is loaded when the first model that speaks it is made.
 
 from __future__ import annotations
 
+import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from toka.llm_gateway._errors import ConfigurationInvalid
 from toka.llm_gateway.http._http_model import HttpModel
 from toka.llm_gateway.http._options import HttpOptions
 from toka.llm_gateway.http._secret import ApiKey
@@ -195,6 +197,78 @@ class GeminiModel(HttpModel):
             key=_key(key),
             options=options,
         )
+
+
+class BedrockModel(HttpModel):
+    """A model behind Amazon Bedrock, in its Converse format."""
+
+    def __init__(
+        self,
+        name: str,
+        key: ApiKey | str | None = None,
+        *,
+        region: str | None = None,
+        profile: str | None = None,
+        base_url: str | None = None,
+        provider: str = "bedrock",
+        options: HttpOptions = _DEFAULTS,
+        extra: JsonObject = _NOTHING,
+    ) -> None:
+        """Prepare to call a model; nothing is sent before the first call.
+
+        Args:
+            name: The model's or the inference profile's name, or its ARN.
+            key: A Bedrock API key, sent as a bearer token; None signs with AWS credentials, which
+                needs the extra `bedrock`.
+            region: Where the model is, and what is signed for; None takes it from the address.
+            profile: Whose credentials of AWS's shared files to sign with.
+            base_url: Another address before `/model/NAME/converse`, such as a private endpoint's.
+            provider: The name in responses and errors, and the section of the price table.
+            options: Limits, retries, prices.
+            extra: Further fields of every request, such as `guardrailConfig`.
+
+        Raises:
+            ConfigurationInvalid: The key or the address cannot be used, the region is not known, or
+                botocore is missing.
+
+        """
+        from toka.llm_gateway.formats._event_stream import (  # noqa: PLC0415 - see above
+            EventStreamParser,
+        )
+        from toka.llm_gateway.formats._framing import Framing  # noqa: PLC0415 - see above
+        from toka.llm_gateway.formats.converse._dialect import (  # noqa: PLC0415 - see above
+            ConverseDialect,
+        )
+        from toka.llm_gateway.http._signature import AwsSigner  # noqa: PLC0415 - see above
+
+        # An address of one's own and a key need no region.
+        place = region or (_region(base_url) if base_url is None or key is None else "")
+        super().__init__(
+            ConverseDialect(dict(extra), options.strict_translation),
+            provider=provider,
+            name=name,
+            base_url=base_url or f"https://bedrock-runtime.{place}.amazonaws.com",
+            key=_key(key),
+            options=options,
+            framing=Framing("application/vnd.amazon.eventstream", EventStreamParser),
+            signer=AwsSigner("bedrock", place, profile) if key is None else None,
+        )
+
+
+def _region(base_url: str | None) -> str:
+    """Return the region that an address of Amazon's names: `https://SERVICE.REGION.amazonaws.com`.
+
+    Raises:
+        ConfigurationInvalid: It names none.
+
+    """
+    found = re.match(r"https://[a-z0-9.-]+\.([a-z0-9-]+)\.amazonaws\.com", base_url or "")
+    if found is None:
+        raise ConfigurationInvalid(
+            "Amazon Bedrock needs a region.",
+            hint="For example https://bedrock-runtime.eu-central-1.amazonaws.com as base address.",
+        )
+    return found[1]
 
 
 def _key(key: ApiKey | str | None) -> ApiKey | None:

@@ -14,6 +14,7 @@ from toka.llm_gateway.providers._models import (
     GEMINI_URL,
     OPENAI_URL,
     AnthropicModel,
+    BedrockModel,
     GeminiModel,
     OpenAIChatModel,
     OpenAIResponsesModel,
@@ -58,7 +59,7 @@ class ModelFactory(Protocol):
 class Preset:
     """How a provider is spoken to."""
 
-    format: Literal["anthropic", "chat", "responses", "gemini"]
+    format: Literal["anthropic", "chat", "responses", "gemini", "converse"]
     base_url: str | None
     """None where each customer has his own."""
     needs_key: bool = True
@@ -68,6 +69,7 @@ class Preset:
 PRESETS: Final[Mapping[str, Preset]] = {
     "anthropic": Preset("anthropic", ANTHROPIC_URL),
     "azure": Preset("chat", None, key_header="api-key"),
+    "bedrock": Preset("converse", None, needs_key=False),
     "compatible": Preset("chat", None, needs_key=False),
     "deepseek": Preset("chat", "https://api.deepseek.com/v1"),
     "gemini": Preset("gemini", GEMINI_URL),
@@ -80,12 +82,19 @@ PRESETS: Final[Mapping[str, Preset]] = {
     "openrouter": Preset("chat", "https://openrouter.ai/api/v1"),
     "vllm": Preset("chat", "http://127.0.0.1:8000/v1", needs_key=False),
 }
-"""The built-in providers. Azure's address is https://RESOURCE.openai.azure.com/openai/v1."""
+"""The built-in providers.
 
-_KINDS: Final[Mapping[str, type[AnthropicModel | OpenAIResponsesModel | GeminiModel]]] = {
+Azure's address is https://RESOURCE.openai.azure.com/openai/v1, Amazon Bedrock's is
+https://bedrock-runtime.REGION.amazonaws.com; without a key it is asked with AWS credentials.
+"""
+
+_KINDS: Final[
+    Mapping[str, type[AnthropicModel | OpenAIResponsesModel | GeminiModel | BedrockModel]]
+] = {
     "anthropic": AnthropicModel,
     "responses": OpenAIResponsesModel,
     "gemini": GeminiModel,
+    "converse": BedrockModel,
 }
 _SECTIONS: Final = {"openai-responses": "openai"}
 """Whose prices are another provider's."""

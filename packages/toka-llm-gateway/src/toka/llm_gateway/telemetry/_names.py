@@ -40,6 +40,7 @@ TOKEN_BUCKETS: Final = tuple(4**n for n in range(14))
 
 PROVIDERS: Final = {
     "azure": "azure.ai.openai",
+    "bedrock": "aws.bedrock",
     "gemini": "gcp.gemini",
     "mistral": "mistral_ai",
     "openai-responses": "openai",

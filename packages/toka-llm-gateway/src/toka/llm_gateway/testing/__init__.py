@@ -1,6 +1,7 @@
 """Models and servers for tests: in process from a script, or over the real wire formats."""
 
 from toka.llm_gateway.testing._fake_anthropic import FakeAnthropic
+from toka.llm_gateway.testing._fake_bedrock import FakeBedrock
 from toka.llm_gateway.testing._fake_gemini import FakeGemini
 from toka.llm_gateway.testing._fake_openai import FakeOpenAI
 from toka.llm_gateway.testing._fake_responses import FakeResponses
@@ -29,6 +30,7 @@ __all__ = [
     "Damaged",
     "Exchanged",
     "FakeAnthropic",
+    "FakeBedrock",
     "FakeGemini",
     "FakeOpenAI",
     "FakeProvider",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import abc
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, Self, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Final, Self, TypeAlias
 
 import attrs
 import msgspec
@@ -32,8 +32,6 @@ ServerScript: TypeAlias = Sequence[ServerLine] | Callable[[JsonObject], ServerLi
 
 DEFAULT_KEY: Final = "test-key-0123456789"
 
-_BROKEN: Final = b'data: {"type": "content_block_delta", "index": \n\n'
-
 
 @attrs.frozen
 class RecordedRequest:
@@ -47,6 +45,10 @@ class RecordedRequest:
 
 class FakeProvider(abc.ABC):
     """Serves one provider's format on 127.0.0.1 while it is entered."""
+
+    _stream_type: ClassVar[str] = "text/event-stream"
+    _broken: ClassVar[bytes] = b'data: {"type": "content_block_delta", "index": \n\n'
+    """An event that is not JSON."""
 
     def __init__(self, script: ServerScript, *, key: str = DEFAULT_KEY) -> None:
         """Prepare to serve.
@@ -132,7 +134,7 @@ class FakeProvider(abc.ABC):
         line = self._check(request) or self._next_line(request.body)
         if isinstance(line, Damaged):
             events = list(self._events(line.response, request.body))
-            return await self._stream(http, _damaged(events, line), line.damage)
+            return await self._stream(http, self._damaged(events, line), line.damage)
         if isinstance(line, ModelResponse) and self._streamed(http.path, request.body):
             return await self._stream(http, self._events(line, request.body))
         return await self._say(http, line)
@@ -176,7 +178,7 @@ class FakeProvider(abc.ABC):
         from aiohttp import web  # noqa: PLC0415 - loaded when the server started
 
         answer = web.StreamResponse(headers={self._request_id_header(): self._request_id()})
-        answer.content_type = "text/event-stream"
+        answer.content_type = self._stream_type
         await answer.prepare(http)
         for event in events:
             await answer.write(event)
@@ -186,16 +188,15 @@ class FakeProvider(abc.ABC):
             _abort(http)
         return answer
 
+    def _damaged(self, events: list[bytes], line: Damaged) -> list[bytes]:
+        if line.damage == "unterminated":
+            return events[:-1]
+        if line.damage == "malformed":
+            return [*events[: line.after], self._broken, *events[line.after :]]
+        return events[: line.after]
+
     def _request_id(self) -> str:
         return f"req_{len(self.requests):04}"
-
-
-def _damaged(events: list[bytes], line: Damaged) -> list[bytes]:
-    if line.damage == "unterminated":
-        return events[:-1]
-    if line.damage == "malformed":
-        return [*events[: line.after], _BROKEN, *events[line.after :]]
-    return events[: line.after]
 
 
 def _abort(http: web.Request) -> None:

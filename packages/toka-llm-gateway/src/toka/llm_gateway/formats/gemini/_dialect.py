@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -18,6 +17,7 @@ from toka.llm_gateway.formats._dialect import (
     decode_body,
     encode_body,
     kind_of_status,
+    path_segment,
 )
 from toka.llm_gateway.formats._translation import Translation
 from toka.llm_gateway.formats.gemini._decode import GeminiAssembler, WireAnswer, refusal_of
@@ -28,14 +28,6 @@ if TYPE_CHECKING:
 
     from toka.llm_gateway._request import ModelRequest
     from toka.types import JsonObject
-
-_UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]")
-
-
-def quote(model: str) -> str:
-    """Return a model's name as one step of a path (RFC 3986, section 2.1)."""
-    return _UNSAFE.sub(lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode()), model)
-
 
 _DECODER: Final = msgspec.json.Decoder(WireAnswer)
 
@@ -50,7 +42,7 @@ class GeminiDialect:
 
     def path(self, model: str, *, stream: bool) -> str:
         method = "streamGenerateContent?alt=sse" if stream else "generateContent"
-        return f"/models/{quote(model)}:{method}"
+        return f"/models/{path_segment(model)}:{method}"
 
     def headers(self, key: str | None) -> Mapping[str, str]:
         return {} if key is None else {"x-goog-api-key": key}
@@ -73,7 +65,7 @@ class GeminiDialect:
         asked = request_body(request, Translation("gemini", self.strict))
         asked["model"] = f"models/{model}"
         return Counting(
-            f"/models/{quote(model)}:countTokens",
+            f"/models/{path_segment(model)}:countTokens",
             encode_body({"generateContentRequest": asked}),
             counter("totalTokens"),
         )
