@@ -72,7 +72,7 @@ tasks:
 security:
   sandbox: true
   capabilities_required: ["fs:write:${{inputs.output}}/**"]
-  resource_limits: {{max_memory: 512MB, max_cpu: "100%", timeout: 5m}}
+  resource_limits: {{max_memory: 512MB, max_cpu: "100%", timeout: 2h}}
 """
         )
     required = ", ".join(f"{name}: its total" for name in names)
@@ -90,7 +90,7 @@ tasks:
 security:
   sandbox: true
   capabilities_required: ["fs:write:${{inputs.output}}/**"]
-  resource_limits: {{max_memory: 512MB, max_cpu: "100%", timeout: 5m}}
+  resource_limits: {{max_memory: 512MB, max_cpu: "100%", timeout: 2h}}
 """
     )
     return folder
