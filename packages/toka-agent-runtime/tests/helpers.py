@@ -90,9 +90,11 @@ class CutStore(MemoryStore):
         if self._dead:
             raise PowerCut
 
-    async def copy(self) -> CutStore:
-        """Return a store with the same log, under power."""
-        copy = CutStore()
+    async def copy(
+        self, cut_at: int | None = None, *, moment: Literal["before", "after"] = "before"
+    ) -> CutStore:
+        """Return a store with the same log, under power until so many further appends."""
+        copy = CutStore(cut_at, moment=moment)
         head = 0
         async for event in self.read():
             await MemoryStore.append(copy, [event.new()], head=head)

@@ -12,7 +12,7 @@ from toka.agent_runtime._approvals import DEFAULT_POLICY, ApprovalPolicy, Approv
 from toka.agent_runtime._code import Code
 from toka.agent_runtime._context import ROOT, TaskContext
 from toka.agent_runtime._encoding import decode, encode
-from toka.agent_runtime._errors import NoModel, StepDiffers, TaskTimedOut
+from toka.agent_runtime._errors import NoModel, OutcomeMissing, StepDiffers, TaskTimedOut
 from toka.agent_runtime._failures import failure_of, is_final
 from toka.agent_runtime._journal import Journal
 from toka.agent_runtime._model_run import ModelProgram, offered_tools, run_model
@@ -48,10 +48,12 @@ if TYPE_CHECKING:
     from toka.kernel import KernelEvent
     from toka.llm_gateway import Model
     from toka.runtime import Attribute, Receipt, Runtime
-    from toka.types import Json, TaskId
+    from toka.types import EventId, Json, TaskId
 
 Program: TypeAlias = Playbook | Code | ModelProgram
 """What does a task."""
+Copies: TypeAlias = "Mapping[tuple[str, int], EventId]"
+NO_COPIES: Final[Copies] = {}
 
 LEASE: Final = 30 * NANOSECONDS
 RELEASE_SECONDS: Final = 5.0
@@ -97,6 +99,7 @@ class AgentRuntime:
         variables: Mapping[str, Json] = _NOTHING,
         *,
         options: TaskOptions = DEFAULT_OPTIONS,
+        copies: Copies = NO_COPIES,
         on_event: Callable[[KernelEvent], None] | None = None,
     ) -> TaskOutcome:
         """Run a task to its end, with every attempt that it is allowed, or go on with it.
@@ -111,11 +114,14 @@ class AgentRuntime:
             token: The agent's, or what returns one that is still good.
             variables: What expressions can see: `inputs`, `results`, `agent`, `run`.
             options: What the specification says of the task as a whole.
+            copies: Outcomes of the run that this one's root was spawned to copy from: by path and
+                ordinal, the event that stands for the step in every attempt.
             on_event: Is told of every event that this run records; it must not raise.
 
         Raises:
             StepDiffers: The program is not the one that the task was begun with. The task is
                 given back, and can be gone on with by that program.
+            OutcomeMissing: A step was copied from an event that the log has no more.
             Rejected: The task cannot be started, for example because another holds the lease.
             AuthenticationError: The token is not good.
             RuntimeHostError: The log cannot be written.
@@ -129,7 +135,8 @@ class AgentRuntime:
                     raise
                 return await self._ended(task, rejected)
             with self.runtime.tracing.span("task", _said(session)):
-                run = await self._prepare(session, admitted, variables, options)
+                journal = await self._journal(session, copies)
+                run = self._prepare(session, journal, admitted, variables, options)
                 outcome = await self._attempt(run, program)
             if isinstance(outcome, TaskOutcome):
                 return outcome
@@ -162,14 +169,14 @@ class AgentRuntime:
             raise rejected
         return outcome
 
-    async def _prepare(
+    def _prepare(
         self,
         session: Session,
+        journal: Journal,
         granted: PermissionSet,
         variables: Mapping[str, Json],
         options: TaskOptions,
     ) -> Run:
-        journal = await self._journal(session)
         approvals = Approvals(session, self.approvals)
         conditions = ToolContext(
             options.workspace or self.workspace,
@@ -192,13 +199,13 @@ class AgentRuntime:
             self.random,
         )
 
-    async def _journal(self, session: Session) -> Journal:
+    async def _journal(self, session: Session, copies: Copies) -> Journal:
         # The state knows whether there is anything to read, and a new task need not read the log.
         state = session.runtime.state.task(session.task)
         if state is not None and not len(state.paths) and not len(state.started):
-            return Journal(session.task)
+            return Journal(session.task, copies)
         events = self.runtime.read_stream(session.agent)
-        return await Journal.read(events, session.task, session.attempt)
+        return await Journal.read(events, session.task, session.attempt, copies)
 
     def _model(self) -> Model:
         make = self.model
@@ -296,7 +303,7 @@ def _fault(error: BaseException) -> TokaError | None:
         return next((fault for fault in faults if fault is not None), None)
     if isinstance(error, Rejected):
         return error if error.code in _TOKEN_CODES else None
-    if isinstance(error, (AuthenticationError, RuntimeHostError, StepDiffers)):
+    if isinstance(error, (AuthenticationError, OutcomeMissing, RuntimeHostError, StepDiffers)):
         return error
     return None
 

@@ -6,6 +6,7 @@
         │   └── TemplateInvalid      agent.template_invalid       a text with a wrong `${...}`
         ├── EntryInvalid             agent.entry_invalid          no such function, or not async
         ├── StepDiffers              agent.step_differs           the program changed under its run
+        ├── OutcomeMissing           agent.outcome_missing        of a copied step; not in the log
         ├── StepMisplaced            agent.step_misplaced         two steps at once on one path
         ├── ResultInvalid            agent.result_invalid         not JSON, or too large to record
         ├── NoModel                  agent.no_model               a model is asked, and none is set
@@ -101,6 +102,12 @@ class StepDiffers(AgentError):
     """The program asks for another step than the one recorded at the same place."""
 
     default_code = "agent.step_differs"
+
+
+class OutcomeMissing(AgentError):
+    """A step was copied from another run, and the log has that run's outcome no more."""
+
+    default_code = "agent.outcome_missing"
 
 
 class StepMisplaced(AgentError):

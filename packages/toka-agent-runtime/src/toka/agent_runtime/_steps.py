@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Final, NoReturn, TypeAlias
 import anyio
 import attrs
 
+from toka.agent_runtime._copies import read_copy, record_copy
 from toka.agent_runtime._encoding import encode
 from toka.agent_runtime._errors import StepDiffers, StepInDoubt, StepMisplaced, StepTimedOut
 from toka.agent_runtime._failures import CANCELLED, denial, error_of, failure_of, is_final
-from toka.agent_runtime._journal import HINT
 from toka.agent_runtime._retry import NO_RETRY, RetryPolicy
 from toka.agent_runtime._step_key import step_key_of
 from toka.agent_runtime._time import Expired, within
@@ -163,6 +163,7 @@ class Steps:
         Raises:
             StepFailed: It failed, now or when it was done.
             StepDiffers: Another step is on record there.
+            OutcomeMissing: It was copied from an event that the log has no more.
             StepMisplaced: The path's last step has not ended.
 
         """
@@ -176,6 +177,8 @@ class Steps:
             if place.cut is not None:
                 await self._settle(place, place.cut)
             recorded = self.journal.take(place.path, place.next)
+            if recorded is None or recorded.origin is not None:
+                recorded = await self._copied(place, step, recorded)
             if recorded is None:
                 with self._span(place, step):
                     return await self._first(place, step, call)
@@ -186,6 +189,19 @@ class Steps:
                 return await self._in_doubt(place, step, recorded, call)
         finally:
             place.busy = False
+
+    async def _copied(
+        self, place: Place, step: Step, known: RecordedStep | None
+    ) -> RecordedStep | None:
+        """Return the step as an earlier run did it, if its outcome stands for this one."""
+        origin = self.journal.copy_at(place.path, place.next) if known is None else known.origin
+        if origin is None:
+            return None
+        copied = await read_copy(self.session, origin, place.path, place.next)
+        if known is None:
+            self._check_same(copied.recorded, step)
+            await record_copy(self.session, copied)
+        return copied.recorded
 
     def _span(self, place: Place, step: Step) -> AbstractContextManager[object]:
         return self.session.runtime.tracing.span(
@@ -200,7 +216,7 @@ class Steps:
 
     def _check_same(self, recorded: RecordedStep, step: Step) -> None:
         try:
-            _check_same(recorded, step, self.session.task)
+            recorded.check_same(step.name, step.effect, step.arguments, self.session.task)
         except StepDiffers as error:
             self.session.abort(error)
             raise
@@ -401,35 +417,3 @@ async def _replayed(place: Place, recorded: RecordedStep) -> msgspec.Raw:
     if recorded.failure.code == CANCELLED:
         await anyio.sleep_forever()
     raise error_of(recorded.failure)
-
-
-def _check_same(recorded: RecordedStep, step: Step, task: str) -> None:
-    differing = [
-        what
-        for what, same in (
-            ("name", recorded.name == step.name),
-            # A refused step is on record as one without effect.
-            ("effect", recorded.effect == step.effect or _had_no_effect(recorded)),
-            ("arguments", recorded.arguments == bytes(step.arguments)),
-        )
-        if not same
-    ]
-    if differing:
-        raise StepDiffers(
-            f"Task {task} has step {recorded.name!r} on record (path {recorded.path}, number"
-            f" {recorded.ordinal}), and the program asks for {step.name!r} there; they differ in:"
-            f" {', '.join(differing)}.",
-            hint=HINT,
-            details={
-                "task": task,
-                "path": recorded.path,
-                "ordinal": recorded.ordinal,
-                "recorded": recorded.name,
-                "given": step.name,
-                "differing": differing,
-            },
-        )
-
-
-def _had_no_effect(recorded: RecordedStep) -> bool:
-    return recorded.failure is not None and recorded.effect == "none"
