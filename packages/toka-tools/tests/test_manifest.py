@@ -72,11 +72,18 @@ BOMB = 'a: &a ["x","x"]\nb: &b [*a,*a]\nc: [*b,*b]\n'
         (BOMB, "aliases"),
         ("metadata: {}\nmetadata: {}", "m.yaml:2:1: the key 'metadata' stands here twice"),
         ("a: !!python/object/apply:os.system [id]", "m.yaml:1:4"),
-        (MINIMAL.replace("path: x.py", "pth: x.py"), "Did you mean 'path'"),
-        (MINIMAL.replace("values:", "vals:"), "parameters[0] has the unknown key 'vals'"),
-        (MINIMAL.replace("type: python", "type: cobol"), "$.spec.executable.type"),
-        (MINIMAL.replace('version: "1"', "version: 1"), "$.metadata.version"),
+        (
+            MINIMAL.replace("path: x.py", "pth: x.py"),
+            "m.yaml:4:30: $.spec.executable has the unknown key 'pth'. Did you mean 'path'",
+        ),
+        (
+            MINIMAL.replace("values:", "vals:"),
+            "m.yaml:6:32: $.spec.parameters[0] has the unknown key 'vals'",
+        ),
+        (MINIMAL.replace("type: python", "type: cobol"), "m.yaml:4:16: Invalid enum value"),
+        (MINIMAL.replace('version: "1"', "version: 1"), "m.yaml:2:21: Expected `str`, got `int`"),
         (MINIMAL + "  security: {sandbox: {timeout: 5 weeks}}", "'5 weeks' is not a duration"),
+        (MINIMAL.replace("name: mode", "name: --mode"), "m.yaml:6:8: '--mode' names no parameter"),
         (MINIMAL + "# " + "x" * 70_000, "longer than"),
         ("[" * 60_000, "m.yaml:1:33: nested deeper"),
     ],
@@ -103,7 +110,7 @@ def test_what_is_vague_is_warned_about() -> None:
     text = MINIMAL.replace(", default: a", "").replace(', created: "2025-07-06"', "")
     text += "  security: {sandbox: {allow_network: true}}\n"
     warnings = parse_manifest(text).warnings
-    assert len(warnings) == 3
+    assert len(warnings) == 4
     assert any("mode" in warning for warning in warnings)
 
 

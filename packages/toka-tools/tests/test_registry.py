@@ -33,10 +33,13 @@ pytestmark = pytest.mark.anyio
 BUILTIN = (
     "append_file",
     "edit_file",
+    "fetch_page",
     "http_request",
     "list_files",
+    "query_sqlite",
     "read_file",
     "run_command",
+    "run_python",
     "search_files",
     "write_file",
 )

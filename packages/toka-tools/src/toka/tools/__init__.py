@@ -17,6 +17,7 @@ from toka.tools._errors import (
     PathChangedError,
     PathDeniedError,
     QueryError,
+    RemoteToolError,
     SandboxUnavailableError,
     TextNotThereError,
     ToolError,
@@ -25,11 +26,18 @@ from toka.tools._errors import (
     WrongFileTypeError,
 )
 from toka.tools._function import FunctionTool, tool
-from toka.tools._registry import ENTRY_POINT_GROUP, ToolRegistry, installed_tools, load_installed
+from toka.tools._registry import (
+    ENTRY_POINT_GROUP,
+    ToolRegistry,
+    ToolSource,
+    installed_tools,
+    load_installed,
+)
 from toka.tools._resource_limits import ResourceLimits
 from toka.tools._result import ToolFailure, ToolResult
 from toka.tools._tool import Tool, VariableEffect, effect_of
 from toka.tools.files._paths import path_request
+from toka.tools.manifests import ManifestDirectory, load_tool
 from toka.tools.manifests._manifest import (
     LoadedManifest,
     ToolManifest,
@@ -55,10 +63,12 @@ __all__ = [
     "InvalidManifestError",
     "InvalidToolError",
     "LoadedManifest",
+    "ManifestDirectory",
     "PageNotTextError",
     "PathChangedError",
     "PathDeniedError",
     "QueryError",
+    "RemoteToolError",
     "ResourceLimits",
     "SandboxLevel",
     "SandboxPolicy",
@@ -72,6 +82,7 @@ __all__ = [
     "ToolManifest",
     "ToolRegistry",
     "ToolResult",
+    "ToolSource",
     "ToolTimeoutError",
     "UnknownToolError",
     "VariableEffect",
@@ -81,6 +92,7 @@ __all__ = [
     "installed_tools",
     "load_installed",
     "load_manifest",
+    "load_tool",
     "parse_manifest",
     "path_request",
     "tool",

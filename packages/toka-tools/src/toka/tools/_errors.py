@@ -18,6 +18,7 @@
     ├── QueryError                 tools.query_failed        refused, wrong, or no database
     ├── CommandStartError          tools.command_not_started
     ├── SandboxUnavailableError    tools.sandbox_unavailable this machine does not prove the level
+    ├── RemoteToolError            tools.remote_failed       what is behind a tool said so
     ├── HttpRequestError           tools.http_failed
     │   └── PageNotTextError       tools.not_a_page          an image, an archive, a program
     └── ToolTimeoutError           tools.timeout
@@ -144,6 +145,12 @@ class SandboxUnavailableError(ToolError):
     """The policy demands a sandbox that this machine does not prove; no command was run."""
 
     default_code = "tools.sandbox_unavailable"
+
+
+class RemoteToolError(ToolError):
+    """The program or server behind a tool answered with an error, or with nothing that is one."""
+
+    default_code = "tools.remote_failed"
 
 
 class HttpRequestError(ToolError):

@@ -21,7 +21,7 @@ import msgspec
 from toka.tools._context import ToolContext
 from toka.tools._errors import InvalidToolError, ToolError
 from toka.tools._result import ToolResult
-from toka.tools._schema import decode, schema_of
+from toka.tools._schema import decode, fits, schema_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -53,6 +53,10 @@ class FunctionTool:
         """JSON Schema of the arguments."""
         kind: type = self._kind
         return schema_of(kind)
+
+    def fits(self, arguments: JsonObject) -> bool:
+        """Say quickly whether arguments satisfy `parameters`."""
+        return fits(self._kind, arguments)
 
     def requests(self, arguments: JsonObject, workspace: Workspace) -> tuple[str, ...]:
         """Return every permission request that must be granted before this call."""

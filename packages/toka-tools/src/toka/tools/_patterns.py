@@ -110,12 +110,14 @@ _extend = cast(
     importlib.import_module("jsonschema.validators").extend,  # It has no types either.
 )
 
-LinearValidator = _extend(
-    jsonschema.Draft202012Validator,
-    {
-        "additionalProperties": _additional_properties,
-        "pattern": _pattern,
-        "patternProperties": _pattern_properties,
-    },
-)
+_RULES = {
+    "additionalProperties": _additional_properties,
+    "pattern": _pattern,
+    "patternProperties": _pattern_properties,
+}
+
+LinearValidator = _extend(jsonschema.Draft202012Validator, _RULES)
 """Validates by JSON Schema 2020-12."""
+
+LinearDraft7Validator = _extend(jsonschema.Draft7Validator, _RULES)
+"""Validates by JSON Schema, draft 7."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import attrs
 
@@ -14,10 +14,12 @@ from toka.tools._errors import (
     InvalidToolError,
     UnknownToolError,
 )
+from toka.tools._function import FunctionTool
 from toka.tools._schema import check_arguments, check_depth, compile_schema, parse_arguments
+from toka.tools._typed import TypedTool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from importlib.metadata import EntryPoint
 
     from jsonschema.protocols import Validator
@@ -32,12 +34,26 @@ ENTRY_POINT_GROUP = "toka.tools"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
+_QUICK = (TypedTool, FunctionTool)
+
+
+class ToolSource(Protocol):
+    """Tools that may come, go and change."""
+
+    def tools(self) -> Mapping[str, Tool]:
+        """Return the tools by name, as they are now; asked at every use, so it must be quick."""
+        ...
+
+
 @attrs.define(eq=False)
 class ToolRegistry:
     """The tools of one host. Not for use from several threads."""
 
     _tools: dict[str, Tool] = attrs.field(factory=dict[str, "Tool"], init=False)
-    _validators: dict[str, Validator] = attrs.field(factory=dict[str, "Validator"], init=False)
+    _sources: list[ToolSource] = attrs.field(factory=list["ToolSource"], init=False)
+    _validators: dict[str, tuple[Tool, Validator]] = attrs.field(
+        factory=dict[str, "tuple[Tool, Validator]"], init=False
+    )
 
     @classmethod
     def of(cls, tools: Iterable[Tool]) -> ToolRegistry:
@@ -77,6 +93,13 @@ class ToolRegistry:
             )
         self._tools[tool.name] = tool
 
+    def add_source(self, source: ToolSource) -> None:
+        """Add tools that may come, go and change, such as those of a directory of manifests.
+
+        A tool that was registered goes before one of a source, and a source before a later one.
+        """
+        self._sources.append(source)
+
     def register_installed(self, *names: str) -> None:
         """Add tools that installed distributions offer, by the names of their entry points.
 
@@ -94,20 +117,33 @@ class ToolRegistry:
         Raises:
             UnknownToolError: There is none; the message says which is spelt most like it.
         """
+        found = self._tools.get(name)
+        if found is not None:
+            return found
+        known = self._all()
         try:
-            return self._tools[name]
+            return known[name]
         except KeyError:
-            raise _unknown(name, "There is no tool", self._tools) from None
+            raise _unknown(name, "There is no tool", known) from None
+
+    def _all(self) -> Mapping[str, Tool]:
+        """Return every tool as it is now."""
+        if not self._sources:
+            return self._tools
+        known: dict[str, Tool] = {}
+        for source in reversed(self._sources):
+            known.update({n: tool for n, tool in source.tools().items() if _NAME.fullmatch(n)})
+        return known | self._tools
 
     def names(self) -> tuple[str, ...]:
         """Return the names of all tools, sorted."""
-        return tuple(sorted(self._tools))
+        return tuple(sorted(self._all()))
 
     def __iter__(self) -> Iterator[Tool]:
-        return iter([self._tools[name] for name in self.names()])
+        return iter([tool for _, tool in sorted(self._all().items())])
 
     def __len__(self) -> int:
-        return len(self._tools)
+        return len(self._all())
 
     def validate(self, name: str, arguments: JsonObject | str | bytes) -> JsonObject:
         """Return the arguments as an object, if they satisfy the tool's schema.
@@ -122,19 +158,22 @@ class ToolRegistry:
             InvalidArgumentsError: They do not; the message names the place and the remedy.
             InvalidToolError: The tool's schema is not valid.
         """
-        tool = self.get(name)
+        return self._checked(self.get(name), arguments)
+
+    def _checked(self, tool: Tool, arguments: JsonObject | str | bytes) -> JsonObject:
         if isinstance(arguments, (str, bytes)):
-            arguments = parse_arguments(arguments, name)
-        check_depth(arguments, name)
-        check_arguments(self._validator(tool), arguments, name)
+            arguments = parse_arguments(arguments, tool.name)
+        check_depth(arguments, tool.name)
+        if not _fits_quickly(tool, arguments):
+            check_arguments(self._validator(tool), arguments, tool.name)
         return arguments
 
     def _validator(self, tool: Tool) -> Validator:
-        validator = self._validators.get(tool.name)
-        if validator is None:
-            validator = compile_schema(tool.parameters, tool.name)
-            self._validators[tool.name] = validator
-        return validator
+        known = self._validators.get(tool.name)
+        if known is None or known[0] is not tool:
+            known = (tool, compile_schema(tool.parameters, tool.name))
+            self._validators[tool.name] = known
+        return known[1]
 
     async def call(
         self, name: str, arguments: JsonObject | str | bytes, context: ToolContext
@@ -147,7 +186,7 @@ class ToolRegistry:
             ToolError: Something of that failed.
         """
         tool = self.get(name)
-        checked = self.validate(name, arguments)
+        checked = self._checked(tool, arguments)
         for request in tool.requests(checked, context.workspace):
             if not context.granted.covers(request):
                 raise AccessDeniedError(
@@ -156,6 +195,12 @@ class ToolRegistry:
                     details={"tool": name, "request": request},
                 )
         return await tool.call(checked, context)
+
+
+def _fits_quickly(tool: Tool, arguments: JsonObject) -> bool:
+    # A tool made of a class decides itself, in a tenth of the time; the validator is for the
+    # others, and for saying what is wrong.
+    return isinstance(tool, _QUICK) and tool.fits(arguments)
 
 
 def installed_tools() -> dict[str, str]:

@@ -70,6 +70,22 @@ def decode(kind: type[T], arguments: JsonObject, tool: str) -> T:
         ) from error
 
 
+def fits(kind: type, arguments: JsonObject) -> bool:
+    """Say whether arguments satisfy the schema of a class, without saying what is wrong."""
+    if not arguments.keys() <= _names(kind):
+        return False
+    try:
+        msgspec.convert(arguments, kind)
+    except (msgspec.ValidationError, RecursionError):
+        return False
+    return True
+
+
+@lru_cache(maxsize=1_024)
+def _names(kind: type) -> frozenset[str]:
+    return frozenset(cast("dict[str, object]", schema_of(kind).get("properties", {})))
+
+
 def parse_arguments(text: str | bytes, tool: str) -> JsonObject:
     """Return the object that `text` holds as JSON; its size is looked at before its contents.
 
@@ -118,21 +134,27 @@ def compile_schema(schema: JsonObject, tool: str) -> Validator:
     """Return a validator for `schema` that never fetches a reference from anywhere.
 
     Raises:
-        InvalidToolError: It is not JSON Schema 2020-12 of an object.
+        InvalidToolError: It is not JSON Schema 2020-12, or draft 7 where `$schema` says that.
     """
     import jsonschema  # noqa: PLC0415 - 60 ms at import, and listing tools needs no validator
     import referencing  # noqa: PLC0415 - comes with jsonschema
 
-    from toka.tools._patterns import LinearValidator  # noqa: PLC0415 - builds on jsonschema
+    from toka.tools._patterns import (  # noqa: PLC0415 - builds on jsonschema
+        LinearDraft7Validator,
+        LinearValidator,
+    )
 
+    older = "draft-07" in str(schema.get("$schema", ""))
+    draft = jsonschema.Draft7Validator if older else jsonschema.Draft202012Validator
     try:
-        jsonschema.Draft202012Validator.check_schema(schema)
+        draft.check_schema(schema)
     except jsonschema.SchemaError as error:
         raise InvalidToolError(
             f"The parameters of {tool} are not JSON Schema: {error.message} at {error.json_path}."
         ) from error
     # Without a registry of its own, the validator would download references that it meets.
-    return LinearValidator(schema, registry=referencing.Registry())
+    kind = LinearDraft7Validator if older else LinearValidator
+    return kind(schema, registry=referencing.Registry())
 
 
 def check_arguments(validator: Validator, arguments: JsonObject, tool: str) -> None:

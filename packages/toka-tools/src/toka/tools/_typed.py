@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import attrs
 
 from toka.tools._result import ToolResult
-from toka.tools._schema import decode, schema_of
+from toka.tools._schema import decode, fits, schema_of
 
 if TYPE_CHECKING:
     from toka.tools._context import ToolContext, Workspace
@@ -44,6 +44,10 @@ class TypedTool(ABC, Generic[A]):
         """JSON Schema of the arguments."""
         kind: type = self.kind
         return schema_of(kind)
+
+    def fits(self, arguments: JsonObject) -> bool:
+        """Say quickly whether arguments satisfy `parameters`."""
+        return fits(self.kind, arguments)
 
     def requests(self, arguments: JsonObject, workspace: Workspace) -> tuple[str, ...]:
         """Return every permission request that must be granted before this call.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 import sys
-import tempfile
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal, cast
@@ -20,6 +19,7 @@ from toka.tools._typed import Output, TypedTool
 from toka.tools.builtin._read_file import read_bytes
 from toka.tools.process._confined import Job, finished_value, run_job
 from toka.tools.process._programs import DEFAULT_PATH, base_environment
+from toka.tools.process._scratch import scratch
 from toka.tools.sandbox._level import SandboxLevel
 
 if TYPE_CHECKING:
@@ -75,22 +75,14 @@ class RunPython(TypedTool[RunPythonArguments]):
         return (REQUEST,)
 
     async def run(self, arguments: RunPythonArguments, context: ToolContext) -> Output:
-        import anyio.to_thread  # noqa: PLC0415 - 40 ms at import
-
         if not context.granted.covers(REQUEST):
             raise CommandDeniedError(
                 f"run_python needs {REQUEST}, which is not granted.", details={"request": REQUEST}
             )
         level = context.sandbox.level.at_least(SandboxLevel.LANDLOCK)
-        folder = tempfile.TemporaryDirectory(prefix="toka-python-", ignore_cleanup_errors=True)
-        try:
-            home = _real(folder.name)
-            job = self._job(arguments, context, home)
-            finished = await run_job(job, context, level)
+        async with scratch() as home:
+            finished = await run_job(self._job(arguments, context, home), context, level)
             answer, whole = _answer(home / _ANSWER, context.output_limit_bytes)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(folder.cleanup)
         value = {**answer, **finished_value(finished, level)}
         value["truncated"] = truncated = finished.ended_by is not None or not whole
         return Output(value, truncated=truncated)

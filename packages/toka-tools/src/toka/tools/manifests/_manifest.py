@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from toka.types import Json, JsonObject
 
 MAX_MANIFEST_BYTES: Final = 65_536
+
+_PARAMETER: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 
 SecurityLevel: TypeAlias = Literal["high", "medium", "basic"]
 
@@ -218,6 +221,8 @@ class LoadedManifest:
 
     manifest: ToolManifest
     warnings: tuple[str, ...]
+    digest: str = ""
+    """SHA-256 of its text, in hexadecimal."""
 
 
 def _schema(parameter: Parameter) -> JsonObject:
@@ -258,13 +263,34 @@ def parse_manifest(data: bytes | str, source: str = "manifest") -> LoadedManifes
         raise InvalidManifestError(f"{source} holds no mapping with `metadata` and `spec`.")
     unknown = _unknown_keys(cast("dict[object, object]", document), ToolManifest, "$")
     if unknown:
-        raise InvalidManifestError(f"{source}: {unknown}")
+        raise _fault(data, source, *unknown)
     try:
         manifest = msgspec.convert(document, ToolManifest, strict=True)
         _ = (manifest.limits, manifest.timeout_ns)
     except (msgspec.ValidationError, InvalidManifestError) as error:
-        raise InvalidManifestError(f"{source}: {str(error).rstrip('.')}.") from error
-    return LoadedManifest(manifest, tuple(_warnings(manifest)))
+        raise _fault(data, source, _where(str(error)), str(error).rstrip(".") + ".") from error
+    for index, parameter in enumerate(manifest.spec.parameters):
+        if not _PARAMETER.fullmatch(parameter.name):
+            where = f"$.spec.parameters[{index}].name"
+            raise _fault(data, source, where, f"{parameter.name[:40]!r} names no parameter.")
+    text = data.encode("utf-8", "replace") if isinstance(data, str) else data
+    return LoadedManifest(manifest, tuple(_warnings(manifest)), sha256(text).hexdigest())
+
+
+def _where(message: str) -> str:
+    """Return the path that a message of msgspec ends with; the whole document if it has none."""
+    found = re.search(r"`(\$[^`]*)`$", message)
+    return found[1] if found else "$"
+
+
+def _fault(data: bytes | str, source: str, where: str, message: str) -> InvalidManifestError:
+    from toka.tools.manifests._yaml_place import place_of  # noqa: PLC0415 - PyYAML is an extra
+
+    line, column = place_of(data, where)
+    return InvalidManifestError(
+        f"{source}:{line}:{column}: {message}",
+        details={"source": source, "line": line, "column": column, "path": where},
+    )
 
 
 def _load_yaml(data: bytes | str, source: str) -> object:
@@ -276,8 +302,8 @@ def _load_yaml(data: bytes | str, source: str) -> object:
         raise InvalidManifestError(f"{source}{error}") from error
 
 
-def _unknown_keys(value: object, kind: type, where: str) -> str | None:
-    """Return a sentence about the first key that the format does not have."""
+def _unknown_keys(value: object, kind: type, where: str) -> tuple[str, str] | None:
+    """Return where the first key is that the format does not have, and a sentence about it."""
     if not isinstance(value, dict):
         return None
     fields = {field.name: field.type for field in attrs.fields(attrs.resolve_types(kind))}
@@ -285,14 +311,14 @@ def _unknown_keys(value: object, kind: type, where: str) -> str | None:
         if key not in fields:
             close = difflib.get_close_matches(str(key), fields, 1)
             known = f"Did you mean {close[0]!r}?" if close else f"It has {', '.join(fields)}."
-            return f"{where} has the unknown key {key!r}. {known}"
+            return f"{where}.{key}", f"{where} has the unknown key {key!r}. {known}"
         found = _unknown_inside(item, fields[key], f"{where}.{key}")
         if found:
             return found
     return None
 
 
-def _unknown_inside(value: object, kind: object, where: str) -> str | None:
+def _unknown_inside(value: object, kind: object, where: str) -> tuple[str, str] | None:
     if isinstance(kind, type) and attrs.has(kind):
         return _unknown_keys(value, kind, where)
     (inner, *_) = getattr(kind, "__args__", ()) or (None,)
@@ -319,6 +345,17 @@ def _warnings(manifest: ToolManifest) -> list[str]:
     sandbox = manifest.spec.security.sandbox
     if sandbox.allow_network and not sandbox.network_restrictions:
         found.append("The network is allowed without saying which hosts.")
+    if sandbox.network_restrictions:
+        found.append("The network's hosts are not held to: a program has all of it or none.")
+    declared = {*manifest.spec.capabilities.required, *manifest.spec.capabilities.optional}
+    for used, capability in (
+        (sandbox.allow_network, "network-access"),
+        (sandbox.writable_paths, "filesystem-write"),
+    ):
+        if used and capability not in declared:
+            found.append(
+                f"The sandbox opens what the capability {capability} is for; it is not named."
+            )
     if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", manifest.metadata.created):
         found.append("The date of creation is missing or not written as year-month-day.")
     return found

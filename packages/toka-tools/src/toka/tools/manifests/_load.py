@@ -1,0 +1,143 @@
+"""Manifests of every format as tools, by what a file is called and holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from toka.tools._errors import InvalidManifestError
+from toka.tools.manifests._json_manifest import (
+    MAX_MANIFEST_BYTES,
+    HttpTransport,
+    InProcessTransport,
+    StdioTransport,
+    parse_json_manifest,
+)
+from toka.tools.manifests._json_tool import JsonManifestTool, unsupported
+from toka.tools.manifests._manifest import parse_manifest
+from toka.tools.manifests._manifest_tool import manifest_tool
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from toka.tools._tool import Tool
+    from toka.tools.manifests._json_manifest import JsonManifest, WasmTransport
+    from toka.tools.manifests._json_tool import Handler
+
+SUFFIXES: Final = (".yaml", ".yml", ".json")
+
+_NONE: Final[Mapping[str, Handler]] = MappingProxyType({})
+
+
+class _Kind(msgspec.Struct):
+    wasm_tool: int = 0
+
+
+def load_tool(
+    path: str | Path, root: str | Path | None = None, handlers: Mapping[str, Handler] = _NONE
+) -> Tool:
+    """Read a manifest from a file, as a tool.
+
+    A `.json` file is a manifest of version 1.1, or of a WebAssembly guest if it has `wasm_tool`;
+    any other is one in YAML.
+
+    Args:
+        path: The manifest.
+        root: The directory from which programs are named; else the manifest's own, or the one
+            above if that is called `manifests`.
+        handlers: What is called for a tool's id over the transport `in_process`.
+
+    Raises:
+        InvalidManifestError: The file cannot be read, is no manifest, or names a program that is
+            not below `root`.
+    """
+    return read_tool(Path(path), read_bytes(Path(path)), root, handlers)
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a file of at most the size of a manifest.
+
+    Raises:
+        InvalidManifestError: It cannot be read, or is longer.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_MANIFEST_BYTES + 1)
+    except OSError as error:
+        raise InvalidManifestError(f"{path} cannot be read: {error.strerror}.") from error
+    if len(data) > MAX_MANIFEST_BYTES:
+        raise InvalidManifestError(f"{path} is longer than {MAX_MANIFEST_BYTES} bytes.")
+    return data
+
+
+def read_tool(
+    path: Path, data: bytes, root: str | Path | None, handlers: Mapping[str, Handler] = _NONE
+) -> Tool:
+    """Return the tool that a manifest's bytes describe.
+
+    Raises:
+        InvalidManifestError: They are no manifest.
+    """
+    home = _home(path) if root is None else Path(root)
+    if path.suffix != ".json":
+        loaded = parse_manifest(data, str(path))
+        return manifest_tool(loaded.manifest, home, loaded.digest)
+    if _is_guest(data):
+        from toka.tools.wasm import load_wasm_tool  # noqa: PLC0415 - toka-cvm is an extra
+
+        return load_wasm_tool(path)
+    return _json_tool(parse_json_manifest(data, str(path)), home, handlers)
+
+
+def _home(path: Path) -> Path:
+    folder = path.absolute().parent
+    return folder.parent if folder.name == "manifests" else folder
+
+
+def _is_guest(data: bytes) -> bool:
+    try:
+        return msgspec.json.decode(data, type=_Kind).wasm_tool > 0
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return False
+
+
+def _json_tool(manifest: JsonManifest, home: Path, handlers: Mapping[str, Handler]) -> Tool:
+    for transport in manifest.transports:
+        if isinstance(transport, InProcessTransport):
+            handler = handlers.get(manifest.id)
+            if handler is not None:
+                return JsonManifestTool(manifest, transport, home, handler)
+        elif isinstance(transport, (HttpTransport, StdioTransport)):
+            return JsonManifestTool(manifest, transport, home)
+        else:
+            return _guest(manifest, transport, home)
+    raise unsupported(manifest)
+
+
+def _guest(manifest: JsonManifest, transport: WasmTransport, home: Path) -> Tool:
+    """Return a guest that has no permissions: the format has no place to say any."""
+    from hashlib import sha256  # noqa: PLC0415 - only for guests
+
+    from toka.tools.wasm import WasmManifest, WasmTool  # noqa: PLC0415 - toka-cvm is an extra
+
+    module = home / transport.path
+    if not module.resolve().is_relative_to(home.resolve()):
+        raise InvalidManifestError(f"The module {transport.path!r} is not below {home}.")
+    try:
+        wasm = module.read_bytes()
+    except OSError as error:
+        raise InvalidManifestError(f"{module} cannot be read: {error.strerror}.") from error
+    about = WasmManifest(
+        wasm_tool=1,
+        name=manifest.name,
+        version=manifest.version,
+        description=manifest.description or manifest.name,
+        module=transport.path,
+        sha256=sha256(wasm).hexdigest(),
+        parameters=dict(manifest.parameters),
+        side_effect=manifest.side_effect,
+    )
+    return WasmTool(about, wasm)

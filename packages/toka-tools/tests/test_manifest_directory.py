@@ -1,0 +1,127 @@
+"""Directories of manifests: what changes is taken at the next call, what breaks is not."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from toka.tools import ManifestDirectory, ToolRegistry, UnknownToolError, tool
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MANIFEST = """
+metadata: {{name: {name}, version: "1", description: {description}, created: "2025-07-06"}}
+spec:
+  executable: {{type: shell, path: x.sh}}
+  parameters: [{{name: mode, type: enum, values: [{values}]}}]
+"""
+
+
+def write(path: Path, name: str = "one", description: str = "First.", values: str = "a") -> None:
+    path.write_text(MANIFEST.format(name=name, description=description, values=values))
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> ManifestDirectory:
+    return ManifestDirectory(tmp_path)
+
+
+@pytest.fixture
+def registry(directory: ManifestDirectory) -> ToolRegistry:
+    registry = ToolRegistry.builtin()
+    registry.add_source(directory)
+    return registry
+
+
+def test_manifests_are_tools_of_the_registry(registry, tmp_path) -> None:
+    count = len(registry)
+    write(tmp_path / "a.yaml")
+    write(tmp_path / "b.yml", "two")
+    (tmp_path / "notes.txt").write_text("no manifest")
+    write(tmp_path / ".hidden.yaml", "three")
+    assert len(registry) == count + 2
+    assert {"one", "two"} < set(registry.names())
+    assert registry.get("one").description == "First."
+
+
+def test_a_changed_manifest_is_taken_at_the_next_call(registry, tmp_path) -> None:
+    write(tmp_path / "a.yaml")
+    before = registry.get("one")
+    assert registry.get("one") is before
+    registry.validate("one", {"mode": "a"})
+    write(tmp_path / "a.yaml", description="Other.", values="b")
+    after = registry.get("one")
+    assert after.description == "Other."
+    assert after.version != before.version
+    registry.validate("one", {"mode": "b"})
+    with pytest.raises(ValueError, match="mode"):
+        registry.validate("one", {"mode": "a"})
+
+
+def test_a_change_of_equal_size_is_seen(registry, tmp_path) -> None:
+    write(tmp_path / "a.yaml", values="a")
+    registry.get("one")
+    status = (tmp_path / "a.yaml").stat()
+    write(tmp_path / "new", values="b")
+    os.utime(tmp_path / "new", ns=(status.st_atime_ns, status.st_mtime_ns))
+    (tmp_path / "new").replace(tmp_path / "a.yaml")
+    registry.validate("one", {"mode": "b"})
+
+
+def test_a_broken_one_leaves_the_old_and_says_so(registry, directory, tmp_path, caplog) -> None:
+    write(tmp_path / "a.yaml")
+    before = registry.get("one")
+    (tmp_path / "a.yaml").write_text("metadata: {name: one\n")
+    with caplog.at_level(logging.WARNING):
+        assert registry.get("one") is before
+        assert registry.get("one") is before
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "a.yaml:" in directory.problems["a.yaml"]
+    write(tmp_path / "a.yaml", description="Mended.")
+    assert registry.get("one").description == "Mended."
+    assert directory.problems == {}
+
+
+def test_one_that_was_never_right_is_no_tool(registry, directory, tmp_path) -> None:
+    (tmp_path / "a.json").write_text("{")
+    with pytest.raises(UnknownToolError):
+        registry.get("one")
+    assert "a.json:1:2" in directory.problems["a.json"]
+
+
+def test_a_removed_one_is_gone(registry, tmp_path) -> None:
+    write(tmp_path / "a.yaml")
+    registry.get("one")
+    (tmp_path / "a.yaml").unlink()
+    with pytest.raises(UnknownToolError):
+        registry.get("one")
+
+
+def test_two_of_one_name_are_told(registry, directory, tmp_path) -> None:
+    write(tmp_path / "a.yaml", description="First.")
+    write(tmp_path / "b.yaml", description="Second.")
+    assert registry.get("one").description == "First."
+    assert directory.problems == {"b.yaml": "a.yaml describes a tool 'one' already."}
+
+
+def test_what_was_registered_goes_first(registry, tmp_path) -> None:
+    @tool(side_effect="none", name="one")
+    async def own() -> None:
+        """Own."""
+
+    registry.register(own)
+    write(tmp_path / "a.yaml")
+    write(tmp_path / "b.yaml", "read-file", "Not the real one.")
+    assert registry.get("one") is own
+    assert "Not" not in registry.get("read_file").description
+
+
+def test_a_directory_that_goes_away_leaves_what_was(registry, tmp_path, directory) -> None:
+    write(tmp_path / "a.yaml")
+    registry.get("one")
+    directory.path = tmp_path / "gone"
+    assert registry.get("one").description == "First."
