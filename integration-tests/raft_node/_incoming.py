@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import attrs
 import msgspec
 
-from raft_core import MessageError, decode_message
+from raft_core import MalformedMessageError, MessageError, MessageType, decode_message
 
 from ._errors import FrameError, HelloError
 from ._frames import Splitter, frame
-from ._identity import Hello, Welcome, check
+from ._identity import Hello, Purpose, Welcome, check
+from ._shipping import receive
 
 if TYPE_CHECKING:
-    from raft_core import Member
+    from raft_core import Member, Message
 
     from ._links import Links
     from ._replica import Replica
@@ -61,7 +63,7 @@ class Incoming(asyncio.Protocol):
                 if self._guest is None:
                     self._greet(payload)
                 else:
-                    replica.step(decode_message(payload, cluster=cluster))
+                    replica.step(_checked(decode_message(payload, cluster=cluster)))
         except (FrameError, HelloError, MessageError, msgspec.MsgspecError) as error:
             _log.warning("hung up on another node: %s", error)
             if self._transport is not None:
@@ -76,9 +78,27 @@ class Incoming(asyncio.Protocol):
             self._answer(Welcome(error.code, str(error)))
             raise
         self._answer(Welcome())
-        self._guest = hello.sender
-        self._links.come(hello.sender)
+        if hello.purpose is Purpose.SNAPSHOT:
+            self._hand_over()
+        else:
+            self._guest = hello.sender
+            self._links.come(hello.sender)
+
+    def _hand_over(self) -> None:
+        """Let the connection be a stream: a snapshot waits for the disk, and the sender with it."""
+        stream = asyncio.StreamReader()
+        taking = partial(receive, self._replica, self._links.cluster)
+        protocol = asyncio.StreamReaderProtocol(stream, taking)
+        if self._transport is not None:
+            self._transport.set_protocol(protocol)
+            protocol.connection_made(self._transport)
 
     def _answer(self, welcome: Welcome) -> None:
         if self._transport is not None:
             self._transport.write(frame(_encode(welcome)))
+
+
+def _checked(message: Message) -> Message:
+    if message.type in (MessageType.SNAP, MessageType.SNAP_CHUNK):
+        raise MalformedMessageError("a snapshot comes on a connection of its own")
+    return message

@@ -18,7 +18,7 @@ from raft_core import MessageType, encode_message
 
 from ._errors import HelloError
 from ._frames import Splitter, frame
-from ._identity import Hello, Welcome, parse_address
+from ._identity import Hello, Purpose, Welcome, parse_address
 
 if TYPE_CHECKING:
     import ssl
@@ -88,6 +88,13 @@ class Link:
         transport.write(b"".join(payloads))
         return True
 
+    async def dial_for_snapshot(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Return a connection on which a snapshot can follow, once the other end has answered."""
+        reader, writer = await asyncio.open_connection(*self.address, ssl=self.tls)
+        hello = msgspec.structs.replace(self.hello, purpose=Purpose.SNAPSHOT)
+        writer.write(frame(_encode(hello)))
+        return reader, writer
+
     async def close(self) -> None:
         """Hang up."""
         if self._task is not None:
@@ -155,6 +162,8 @@ class Links:
     tls: ssl.SSLContext | None
     unreachable: Callable[[int], None]
     """Told of a node to which entries could not be sent."""
+    ship: Callable[[Link, Message], None]
+    """Sends a snapshot, on a connection of its own."""
     _members: dict[int, Member] = attrs.field(init=False, factory=dict)
     _guests: list[Member] = attrs.field(init=False, factory=list)
     """Who has dialled this node. It may know of no members yet, and must answer all the same."""
@@ -201,6 +210,9 @@ class Links:
         """Send messages, those to one node in one write."""
         by_node: dict[int, list[Message]] = {}
         for message in messages:
+            if message.type is MessageType.SNAP:
+                self._ship(message)
+                continue
             if message.type is MessageType.APP:
                 held = self._held.pop(message.to, None)
                 if held is not None and not _says_all_of(message, held):
@@ -211,6 +223,13 @@ class Links:
             by_node.setdefault(message.to, []).append(message)
         for node, some in by_node.items():
             self._send_to(node, some)
+
+    def _ship(self, message: Message) -> None:
+        link = self._links.get(message.to)
+        if link is None:
+            self.unreachable(message.to)
+        else:
+            self.ship(link, message)
 
     def _hold(self, message: Message) -> None:
         self._held[message.to] = message
@@ -227,9 +246,8 @@ class Links:
     def _send_to(self, node: int, messages: list[Message]) -> None:
         link = self._links.get(node)
         frames = [frame(encode_message(message, cluster=self.cluster)) for message in messages]
-        if (link is None or not link.send(frames)) and any(
-            message.type in (MessageType.APP, MessageType.SNAP) for message in messages
-        ):
+        sent = link is not None and link.send(frames)
+        if not sent and any(message.type is MessageType.APP for message in messages):
             self.unreachable(node)
 
     async def close(self) -> None:

@@ -17,14 +17,16 @@ from typing import TYPE_CHECKING
 from raft_core import Config, Member, Members, RaftError, Snapshot
 from raft_storage import FileStorage, SystemFolder
 
+from ._archive import Limits
 from ._errors import NodeError, NotFounderError
 from ._identity import Address, parse_address, parse_member
 from ._incoming import Door, Incoming
 from ._links import Links
 from ._machine import Table
 from ._promptness import ask_for_short_slices, loop_factory
-from ._replica import Around, Limits, Replica
+from ._replica import Around, Replica
 from ._service import Service
+from ._shipping import Shipping
 from ._state import State
 
 if TYPE_CHECKING:
@@ -128,7 +130,7 @@ def identity(options: argparse.Namespace, store: FileStorage) -> Member:
     return Member(options.id, store.store_id, "{}:{}".format(*options.peers))
 
 
-def found(store: FileStorage, own: Member, founders: Sequence[Member], state: State) -> None:
+def found(store: FileStorage, own: Member, founders: Sequence[Member]) -> None:
     """Let the group begin, unless this store knows of a group already.
 
     Raises:
@@ -144,8 +146,7 @@ def found(store: FileStorage, own: Member, founders: Sequence[Member], state: St
             f"node {own.number} on the disk {own.directory} is no founder: start it without "
             f"--found, and add it to the group"
         )
-    state.members = members
-    data = b"".join(state.frames())
+    data = b"".join(State(Table(), members).frames())
     store.save(Snapshot(index=1, term=1, conf_state=members.conf, data=data))
 
 
@@ -166,22 +167,34 @@ async def serve(options: argparse.Namespace) -> int:
     loop.add_signal_handler(signal.SIGTERM, end, 0)
     accepting, dialling = contexts(options)
     with FileStorage.open(CountingFolder(options.folder)) as store:
-        own, state = identity(options, store), State(Table())
-        found(store, own, options.found, state)
+        own = identity(options, store)
+        found(store, own, options.found)
+
+        def report(node: int, success: bool) -> None:
+            replica.node.report_snapshot(node, success=success)
+            replica.wake()
+
+        shipping = Shipping(options.cluster, store, report, fail)
         links = Links(
             options.cluster,
             own,
             dict(options.routes),
             dialling,
             lambda node: replica.node.report_unreachable(node),  # noqa: PLW0108 - made below
+            shipping.send,
         )
         seed = int.from_bytes(os.urandom(6), "big")
-        config = Config(id=own.node_id, seed=seed, disable_proposal_forwarding=True)
+        config = Config(
+            id=own.node_id,
+            seed=seed,
+            disable_proposal_forwarding=True,
+            snapshot_timeout_tick=0,  # what becomes of one is always told
+        )
         service = Service(lambda: describe(replica, links))
         replica = service.replica = Replica.start(
             config,
             store,
-            state,
+            lambda: State(Table()),
             Around(links.send, links.know, service.flush, fail),
             limits=Limits(options.snapshot_every, options.keep),
             writer=options.writer,
@@ -197,7 +210,9 @@ async def serve(options: argparse.Namespace) -> int:
         ticking.cancel()
         for server in servers:
             server.close()
+        shipping.close()
         await links.close()
+        replica.archive.close()
         replica.writer.close()
     return status
 

@@ -21,6 +21,7 @@ from raft_core import (
     ConfChangeError,
     Entry,
     EntryType,
+    HardState,
     LeaderClock,
     MalformedCommandError,
     Message,
@@ -31,7 +32,9 @@ from raft_core import (
     Role,
     decode_conf_change,
 )
+from raft_storage import Streamed
 
+from ._archive import Archive
 from ._changes import in_force, lags, standings, to_propose
 from ._frames import Status
 from ._writer import make_writer
@@ -39,9 +42,10 @@ from ._writer import make_writer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from raft_core import Config, Member, ReadState
-    from raft_storage import FileStorage
+    from raft_core import Config, Member, ReadState, Snapshot
+    from raft_storage import FileStorage, SnapshotWriter
 
+    from ._archive import Limits
     from ._changes import Change
     from ._state import State
     from ._writer import Writer
@@ -55,14 +59,6 @@ _encode = msgspec.msgpack.Encoder().encode
 _log = logging.getLogger("raft_node")
 #: How many requests may wait; more are told to come again.
 MAX_WAITING: Final = 65_536
-
-
-@attrs.frozen
-class Limits:
-    """When a snapshot is made, and how much log is kept behind it for followers that lag."""
-
-    snapshot_every: int = 100_000
-    keep: int = 10_000
 
 
 @attrs.frozen
@@ -89,9 +85,10 @@ class Replica:
     id: int
     node: Node
     store: FileStorage
+    _make_state: Callable[[], State]
     state: State
     around: Around
-    limits: Limits
+    archive: Archive
     applied: int
     writer: Writer = attrs.field(init=False)
     _loop: asyncio.AbstractEventLoop = attrs.field(init=False)
@@ -105,8 +102,11 @@ class Replica:
     _due: deque[tuple[int, list[Read]]] = attrs.field(init=False, factory=deque)
     """Reads that wait until their index is applied."""
     _read_number: int = attrs.field(init=False, default=0)
-    _snapshot_index: int = attrs.field(init=False, default=0)
-    _compacting: bool = attrs.field(init=False, default=False)
+    _applied_term: int = attrs.field(init=False, default=0)
+    _replacing: int = attrs.field(init=False, default=0)
+    """Where the snapshot ends whose state is about to take the place of this one; 0: none."""
+    _unapplied: list[Message] = attrs.field(init=False, factory=list)
+    """What is to be applied after that."""
     _leads: bool = attrs.field(init=False, default=False)
     _clock: LeaderClock = attrs.field(init=False, factory=LeaderClock)
     _lead: int = attrs.field(init=False, default=0)
@@ -118,22 +118,21 @@ class Replica:
         cls,
         config: Config,
         store: FileStorage,
-        state: State,
+        make_state: Callable[[], State],
         around: Around,
         *,
         limits: Limits,
         writer: str,
     ) -> Replica:
         """Bring a state to where its store's snapshot is, and begin."""
-        applied = 0
-        if store.snapshot_index:  # else nobody has told this node of a group yet
-            snapshot = store.snapshot()
-            state.restore([snapshot.data])
-            applied = snapshot.index
-        config = attrs.evolve(config, applied=applied, async_storage_writes=True)
-        replica = cls(config.id, Node(config, store), store, state, around, limits, applied)
+        state = make_state()
+        archive = Archive(store, limits, around.fail)
+        applied = archive.load(state)
+        config = attrs.evolve(config, applied=applied.index, async_storage_writes=True)
+        node = Node(config, Streamed(store))
+        replica = cls(config.id, node, store, make_state, state, around, archive, applied.index)
+        replica._applied_term = applied.term
         replica._loop = asyncio.get_running_loop()
-        replica._snapshot_index = applied
         replica.writer = make_writer(writer, store, replica._written, replica._is_busy)
         around.know(state.members)
         replica.wake()
@@ -163,6 +162,12 @@ class Replica:
             pass  # whoever sent it asks again
         except MessageError as error:
             _log.warning("refused %s from %s: %s", message.type.name, message.sender, error)
+
+    def take_snapshot(self, message: Message, draft: SnapshotWriter) -> None:
+        """Take a snapshot from another node whose data is on the disk already."""
+        self.archive.take(draft)
+        self.step(message)
+        self.wake()
 
     def tick(self) -> None:
         """Let one tick pass."""
@@ -225,7 +230,9 @@ class Replica:
                 self._ask_all()
             while self.node.has_ready():
                 self._work()
-            self._make_snapshot()
+            self.archive.drop(self.writer)
+            if not self._replacing:
+                self.archive.make_if_due(self.state, self.applied, self._applied_term, self.writer)
         except Exception as error:  # noqa: BLE001 - the outermost loop: the process ends with it
             self.around.fail(error)
             return
@@ -301,11 +308,24 @@ class Replica:
                     self._request(message)
 
     def _request(self, message: Message) -> None:
-        if message.to == APPEND_THREAD:
-            self.writer.write(message)
-        else:
+        if message.to == APPLY_THREAD:
             self._apply_all(message)
             self.around.flush()
+        elif message.snapshot is None:
+            self.writer.write(message)
+        else:
+            self._install(message, message.snapshot)
+
+    def _install(self, message: Message, snapshot: Snapshot) -> None:
+        draft = self.archive.taken(snapshot)
+        state = HardState(message.term, message.vote, message.commit) if message.term else None
+
+        def job() -> None:
+            self.store.save(draft, message.entries, state)
+            self._loop.call_soon_threadsafe(self._written, (message,), None)
+
+        self._replacing = snapshot.index
+        self.writer.run(job)
 
     def _learn_leader(self, leader: int, role: Role) -> None:
         self._lead, self._leads = leader, role is Role.LEADER
@@ -329,10 +349,7 @@ class Replica:
             return
         for message in messages:
             if message.snapshot is not None:
-                self.state.restore([message.snapshot.data])
-                self.around.know(self.state.members)
-                self.applied = self._snapshot_index = message.snapshot.index
-                self._answer_reads()
+                self.archive.replace(self._make_state(), self._replaced)
             self._deliver(message.responses)
         self.wake()
 
@@ -347,11 +364,28 @@ class Replica:
     # The machine
 
     def _apply_all(self, message: Message) -> None:
+        if self._replacing:
+            self._unapplied.append(message)
+            return
         for entry in message.entries:
-            self._apply(entry)
-        self.applied = message.entries[-1].index
+            if entry.index > self.applied:  # else a snapshot came first
+                self._apply(entry)
+                self.applied, self._applied_term = entry.index, entry.term
         self._answer_reads()
         self._deliver(message.responses)
+
+    def _replaced(self, state: State, snapshot: Snapshot) -> None:
+        """Go on from the state of a snapshot, unless a later one is on its way."""
+        if snapshot.index < self._replacing:
+            return
+        self.state, self._replacing = state, 0
+        self.applied, self._applied_term = snapshot.index, snapshot.term
+        self.around.know(state.members)
+        unapplied, self._unapplied = self._unapplied, []
+        for message in unapplied:
+            self._apply_all(message)
+        self._answer_reads()
+        self.wake()
 
     def _apply(self, entry: Entry) -> None:
         if entry.type is not EntryType.NORMAL:
@@ -401,20 +435,3 @@ class Replica:
         while self._due and self._due[0][0] <= self.applied:
             for question, answer in self._due.popleft()[1]:
                 answer(Status.DONE, question())
-
-    def _make_snapshot(self) -> None:
-        if self._compacting or self.applied - self._snapshot_index < self.limits.snapshot_every:
-            return
-        index, data = self.applied, b"".join(self.state.frames())
-        conf_state = self.state.members.conf
-        oldest = max(index - self.limits.keep, 0)
-        self._compacting = True
-
-        def job() -> None:
-            if index > self.store.snapshot_index:  # else the leader has sent a later one
-                self.store.create_snapshot(index, conf_state, data)
-            if self.store.first_index() <= oldest:
-                self.store.compact(oldest)
-            self._snapshot_index, self._compacting = index, False
-
-        self.writer.run(job)

@@ -30,12 +30,12 @@ class Counters:
     """What the disk was asked to do."""
 
     batches: int = 0
-    """Writes that carried entries, a vote or a snapshot."""
+    """Writes that carried entries."""
     entries: int = 0
 
 
 class Writer(Protocol):
-    """Does what `STORAGE_APPEND` messages ask for."""
+    """Does what `STORAGE_APPEND` messages ask for; a snapshot is a job to `run`."""
 
     counters: Counters
 
@@ -122,9 +122,9 @@ class ThreadWriter:
     def _batch(self, first: Message) -> tuple[list[Message], Message | Callable[[], None] | None]:
         """Return what can be one write, and the job after it if that was taken out already."""
         batch = [first]
-        while first.snapshot is None and not self._jobs.empty():
+        while not self._jobs.empty():
             job = self._jobs.get()
-            if not isinstance(job, Message) or job.snapshot is not None:
+            if not isinstance(job, Message):
                 return batch, job
             batch.append(job)
         return batch, None
@@ -201,10 +201,8 @@ def save(store: FileStorage, messages: Sequence[Message], counters: Counters) ->
             entries += message.entries
         if message.term:
             hard_state = HardState(message.term, message.vote, message.commit)
-    snapshot = messages[0].snapshot
-    if not (snapshot or entries or hard_state):
-        return
-    if snapshot or entries:
+    if entries:
         counters.batches += 1
         counters.entries += len(entries)
-    store.save(snapshot, entries, hard_state)
+    if entries or hard_state:
+        store.save(entries=entries, hard_state=hard_state)
