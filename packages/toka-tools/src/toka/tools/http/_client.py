@@ -95,6 +95,25 @@ class _Resolver(AbstractResolver):
         """Nothing is held."""
 
 
+def checked_connector(
+    host: str, allows: AddressCheck, *, force_close: bool = False
+) -> aiohttp.TCPConnector:
+    """Return what connects to a host only where its address is allowed.
+
+    Args:
+        host: Its name, for errors.
+        allows: Decides about an address.
+        force_close: Whether each connection is for one request.
+    """
+    guard = _Guard(host, allows)
+    return aiohttp.TCPConnector(
+        resolver=_Resolver(guard),
+        socket_factory=guard.make_socket,
+        use_dns_cache=False,
+        force_close=force_close,
+    )
+
+
 async def exchange(
     method: str,
     target: Target,
@@ -113,13 +132,7 @@ async def exchange(
         AddressDeniedError: The host has an address that is not allowed.
         HttpRequestError: There was no complete answer.
     """
-    guard = _Guard(target.host, allows)
-    connector = aiohttp.TCPConnector(
-        resolver=_Resolver(guard),
-        socket_factory=guard.make_socket,
-        use_dns_cache=False,
-        force_close=True,
-    )
+    connector = checked_connector(target.host, allows, force_close=True)
     try:
         async with (
             aiohttp.ClientSession(
