@@ -168,26 +168,41 @@ class Load:
         return ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1_000
 
 
-async def load(server: Server, request: bytes, clients: int, seconds: float) -> Load:
-    """Let clients ask the same thing again and again for some seconds; once at least."""
+async def load(
+    server: Server, request: bytes, clients: int, seconds: float, *, pace: float = 0
+) -> Load:
+    """Let clients ask the same thing again and again for some seconds; once at least.
+
+    Args:
+        server: Whom to ask.
+        request: What to ask.
+        clients: How many ask at the same time.
+        seconds: How long.
+        pace: How often all of them together ask in a second. What came late because the answer
+            before did counts from when it was due. 0 for as often as they can.
+    """
     loop = asyncio.get_running_loop()
     connections = [
         (await loop.create_connection(_Client, "127.0.0.1", server.port))[1] for _ in range(clients)
     ]
     result, began = Load(), time.perf_counter()
 
-    async def work(client: _Client) -> None:
+    async def work(number: int, client: _Client) -> None:
+        due = began + number / pace if pace else 0.0
         while True:
-            sent = time.perf_counter()
+            if pace:
+                await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            sent = due or time.perf_counter()
             status, _ = await client.ask(request)
             if status < 300:  # noqa: PLR2004 - what HTTP calls success
                 result.latencies.append(time.perf_counter() - sent)
             else:
                 result.refused += 1
-            if time.perf_counter() >= began + seconds:
+            due += clients / pace if pace else 0.0
+            if max(due, time.perf_counter()) >= began + seconds:
                 return
 
-    await asyncio.gather(*[work(client) for client in connections])
+    await asyncio.gather(*[work(*each) for each in enumerate(connections)])
     result.seconds = time.perf_counter() - began
     for client in connections:
         client.close()

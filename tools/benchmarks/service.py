@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 CLIENTS: Final = 64
 SEEDED: Final = 200
+RUNS_A_SECOND: Final = 300
 SECONDS: Final = float(os.environ.get("TOKA_BENCH_SECONDS", "10"))
 LISTENERS, EVENTS_A_SECOND = 500, 200
 _SETTLED: Final = 2.5
@@ -32,14 +33,17 @@ _SETTLED: Final = 2.5
 _PATIENCE: Final = 300.0
 
 
-def _loaded(request: Callable[[Server], bytes], take: Callable[[Load], float]) -> Subject:
+def _loaded(
+    request: Callable[[Server], bytes], take: Callable[[Load], float], pace: float = 0
+) -> Subject:
     def subject() -> float:
         with scratch() as folder, service.served(folder) as server:
             time.sleep(_SETTLED)
             start = server.request("POST", "/v1/runs", {"source": "idle.yaml"})
             asyncio.run(service.load(server, start, 8, SEEDED / 100))
             _wait_for_ends(server)
-            return take(asyncio.run(service.load(server, request(server), CLIENTS, SECONDS)))
+            load = service.load(server, request(server), CLIENTS, SECONDS, pace=pace)
+            return take(asyncio.run(load))
 
     return subject
 
@@ -106,12 +110,13 @@ def measures() -> list[Measure]:
             f"POST /v1/runs of a no-op agent, {CLIENTS} clients",
             "1/s",
             {"ours": _loaded(_start, _rate)},
-            [at_least(300)],
+            [at_least(RUNS_A_SECOND)],
         ),
         Measure(
-            f"p99 of POST /v1/runs, {CLIENTS} clients",
+            # Who asks as often as he can waits for all the others: 64 clients at 300/s for 210 ms.
+            f"p99 of POST /v1/runs, {CLIENTS} clients that begin {RUNS_A_SECOND} runs/s together",
             "ms",
-            {"ours": _loaded(_start, _p99)},
+            {"ours": _loaded(_start, _p99, RUNS_A_SECOND)},
             [at_most(150)],
         ),
         Measure(

@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncIterator
 
+import anyio
 import attrs
 import pytest
 
-from toka.orchestration_service import Live, Settings, serve
+from toka.orchestration_service import Live, Settings, _executions, serve
 
 pytestmark = pytest.mark.anyio
 
@@ -23,8 +24,9 @@ async def changeable(served, live, tmp_path, workspace) -> AsyncIterator:
 
 
 async def test_a_run_too_many_is_refused_from_the_moment_on_at_which_the_bound_is_set(
-    changeable, live
+    changeable, live, monkeypatch
 ):
+    monkeypatch.setattr(_executions, "PATIENCE_SECONDS", 0.1)
     first = await changeable.begin("asking.yaml")
     live.unfinished_runs = 1
     status, body, _ = await changeable.ask("/v1/runs", method="POST", json={"source": "hello.yaml"})
@@ -32,6 +34,24 @@ async def test_a_run_too_many_is_refused_from_the_moment_on_at_which_the_bound_i
     live.unfinished_runs = 2
     await changeable.begin("hello.yaml")
     await changeable.ask(f"/v1/runs/{first}/cancel", method="POST", json={"reason": "enough"})
+
+
+async def test_who_would_begin_a_run_too_many_waits_for_one_to_end(changeable, live, monkeypatch):
+    monkeypatch.setattr(_executions, "PATIENCE_SECONDS", 60.0)
+    first = await changeable.begin("asking.yaml")
+    live.unfinished_runs = 1
+    async with anyio.create_task_group() as group:
+        group.start_soon(changeable.begin, "hello.yaml")
+        await anyio.wait_all_tasks_blocked()
+        await changeable.ask(f"/v1/runs/{first}/cancel", method="POST", json={"reason": "enough"})
+
+
+async def test_who_waits_for_room_is_one_of_a_few(changeable, live, monkeypatch):
+    monkeypatch.setattr(_executions, "PATIENCE_SECONDS", 60.0)
+    monkeypatch.setattr(_executions, "MAX_WAITING", 0)
+    live.unfinished_runs = 0
+    status, body, _ = await changeable.ask("/v1/runs", method="POST", json={"source": "hello.yaml"})
+    assert (status, body["code"]) == (429, "service.too_many")
 
 
 async def test_runs_wait_for_one_another_and_go_on_when_more_are_allowed(changeable, live):

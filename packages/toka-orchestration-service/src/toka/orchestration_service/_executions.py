@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, cast
+from collections import deque
+from typing import TYPE_CHECKING, Final, cast
 
 import anyio
 import attrs
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+PATIENCE_SECONDS: Final = 3.0
+"""How long whoever would begin a run waits for room before being refused."""
+MAX_WAITING: Final = 256
+"""How many wait for room; further ones are refused at once."""
+
 
 @attrs.frozen
 class Stopped:
@@ -40,6 +46,7 @@ class Executions:
         self._live = live
         self._active: set[AgentId] = set()
         self._stopped: dict[AgentId, Stopped] = {}
+        self._waiting: deque[anyio.Event] = deque()
         self._group: TaskGroup | None = None
         self.changes = 0
         """Grows whenever a run begins or ceases to go on."""
@@ -66,17 +73,34 @@ class Executions:
         self._stopped.pop(run, None)
         self._group.start_soon(self._execute, run, name=f"run {run}")
 
-    def require_room(self) -> None:
-        """Refuse to begin one run too many.
+    async def wait_for_room(self) -> None:
+        """Wait until one more run may begin: who came first goes first.
+
+        Short crowds are slowed down by this to the pace at which runs end, and not sent away.
 
         Raises:
-            TooMany: As many are unfinished as are accepted.
+            TooMany: As many are unfinished as are accepted, and none has ended for a while.
         """
-        if len(self._active) >= self._live.unfinished_runs:
-            raise TooMany(
-                f"{self._live.unfinished_runs} runs are unfinished, the most that are accepted.",
-                hint="Wait for one to end, or cancel one.",
-            )
+        if self._has_room() and not self._waiting:
+            return
+        if len(self._waiting) < MAX_WAITING:
+            room = anyio.Event()
+            self._waiting.append(room)
+            with anyio.move_on_after(PATIENCE_SECONDS):
+                try:
+                    await room.wait()
+                finally:
+                    if not room.is_set():
+                        self._waiting.remove(room)
+            if room.is_set():
+                return
+        raise TooMany(
+            f"{self._live.unfinished_runs} runs are unfinished, the most that are accepted.",
+            hint="Wait for one to end, or cancel one.",
+        )
+
+    def _has_room(self) -> bool:
+        return len(self._active) < self._live.unfinished_runs
 
     @property
     def active(self) -> frozenset[AgentId]:
@@ -111,6 +135,8 @@ class Executions:
         finally:
             self._active.discard(run)
             self.changes += 1
+            if self._waiting and self._has_room():
+                self._waiting.popleft().set()
 
     def _note(self, run: AgentId, cause: BaseException) -> None:
         if isinstance(cause, TokaError):

@@ -78,7 +78,7 @@ async def start_run(call: Call) -> StartedRun:
     """
     key = call.idempotency_key()
     wanted = await call.body(StartRun)
-    call.service.executions.require_room()
+    await call.service.executions.wait_for_room()
     definition, warnings = await call.service.sources.define(wanted)
     return StartedRun(await _begin(call, definition, key), warnings)
 
@@ -101,7 +101,7 @@ async def retry_run(call: Call) -> StartedRun:
             hint="Wait for its end, or cancel it.",
             details={"run": view.run},
         )
-    call.service.executions.require_room()
+    await call.service.executions.wait_for_room()
     definition = call.service.sources.again(RunDefinition.decode(view.spec))
     return StartedRun(await _begin(call, definition, key), ())
 
