@@ -12,6 +12,7 @@ import attrs
 import click
 
 from toka.cli._exits import Exit
+from toka.cli._manifests import add_manifests, describe, manifests_option, validate
 from toka.cli._openapi import openapi_options, registry_of
 from toka.cli._options import json_option, sandbox_option
 from toka.cli._own_token import claims_for
@@ -30,6 +31,10 @@ def command() -> None:
     """List tools, call one, and say how far commands can be confined here."""
 
 
+command.add_command(describe)
+command.add_command(validate)
+
+
 @command.command(
     "list",
     epilog="""\b
@@ -39,14 +44,20 @@ Examples:
   toka tools list --openapi petstore.yaml --server https://pets.example/v1""",
 )
 @json_option
+@manifests_option
 @openapi_options
 def list_tools(
-    *, as_json: bool, openapi: Path | None, server: str, secrets: tuple[str, ...]
+    *,
+    as_json: bool,
+    manifests: Path | None,
+    openapi: Path | None,
+    server: str,
+    secrets: tuple[str, ...],
 ) -> int:
     """List the tools that agents can be allowed, or those of an OpenAPI document."""
     from toka.tools import installed_tools  # noqa: PLC0415 - not for --help
 
-    tools = list(registry_of(openapi, server, secrets))
+    tools = list(add_manifests(registry_of(openapi, server, secrets), manifests))
     if as_json:
         click.echo(json.dumps([_as_json(tool) for tool in tools]))
         return Exit.MET
@@ -91,6 +102,7 @@ Nothing is allowed but what --allow says, and nothing of this is recorded in a l
 @click.option("--args", "arguments", default="{}", help="A JSON object; - reads it from input.")
 @click.option("--allow", "permissions", multiple=True, help="A permission; repeatable.")
 @sandbox_option
+@manifests_option
 @openapi_options
 def call(
     *,
@@ -98,6 +110,7 @@ def call(
     arguments: str,
     permissions: tuple[str, ...],
     sandbox: str,
+    manifests: Path | None,
     openapi: Path | None,
     server: str,
     secrets: tuple[str, ...],
@@ -105,7 +118,7 @@ def call(
     """Call the tool NAME under a token with the given permissions, and print its result."""
     if arguments == "-":
         arguments = sys.stdin.read()
-    registry = registry_of(openapi, server, secrets)
+    registry = add_manifests(registry_of(openapi, server, secrets), manifests)
     context = _context(permissions, sandbox)
     result = anyio.run(registry.call, name, arguments, context)
     click.echo(json.dumps(result.value, indent=2, ensure_ascii=False))

@@ -81,23 +81,27 @@ def read_tool(
     Raises:
         InvalidManifestError: They are no manifest.
     """
-    home = _home(path) if root is None else Path(root)
+    home = home_of(path, root)
     if path.suffix != ".json":
         loaded = parse_manifest(data, str(path))
         return manifest_tool(loaded.manifest, home, loaded.digest)
-    if _is_guest(data):
+    if is_guest(data):
         from toka.tools.wasm import load_wasm_tool  # noqa: PLC0415 - toka-cvm is an extra
 
         return load_wasm_tool(path)
     return _json_tool(parse_json_manifest(data, str(path)), home, handlers)
 
 
-def _home(path: Path) -> Path:
+def home_of(path: Path, root: str | Path | None) -> Path:
+    """Return the directory from which a manifest names programs."""
+    if root is not None:
+        return Path(root)
     folder = path.absolute().parent
     return folder.parent if folder.name == "manifests" else folder
 
 
-def _is_guest(data: bytes) -> bool:
+def is_guest(data: bytes) -> bool:
+    """Say whether a JSON manifest is that of a WebAssembly guest."""
     try:
         return msgspec.json.decode(data, type=_Kind).wasm_tool > 0
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
