@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
+from functools import lru_cache
 from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -105,10 +106,16 @@ def _checked(found: object, entry: str) -> Entry:
     if not inspect.iscoroutinefunction(found):
         raise EntryInvalid(f"{entry!r} is not an async function.", hint="Define it by `async def`.")
     try:
-        inspect.signature(found).bind(None)
+        _bind_one(found)
     except TypeError as error:
         raise EntryInvalid(
             f"{entry!r} cannot be called with one context: {error}.",
             hint="Define it as `async def name(ctx)`.",
         ) from error
     return found
+
+
+# An entry is looked up for every task, and what its function takes does not change.
+@lru_cache(maxsize=256)
+def _bind_one(function: Callable[..., object]) -> None:
+    inspect.signature(function).bind(None)

@@ -66,6 +66,7 @@ class Authenticator:
         "_cache_size",
         "_key_epoch",
         "_once",
+        "_preparing",
         "_proofs",
         "_rates",
         "_revoked",
@@ -113,6 +114,8 @@ class Authenticator:
         if cache_size < 1:
             raise ValueError("A cache holds at least one token.")
         self._validators = tuple(validators)
+        # Asked once: whether something follows a protocol takes longer to say than what it says.
+        self._preparing = [each for each in validators if isinstance(each, PreparingValidator)]
         self._time = SteadyTime(clock)
         self._cache_size = cache_size
         self._revoked = revoked if revoked is not None else NothingRevoked()
@@ -180,10 +183,9 @@ class Authenticator:
         Raises:
             AuthenticationError: It is not acceptable; the error does not say why.
         """
-        if _is_presentable(credential):
-            for validator in self._validators:
-                if isinstance(validator, PreparingValidator):
-                    await validator.prepare(credential)
+        if self._preparing and _is_presentable(credential):
+            for validator in self._preparing:
+                await validator.prepare(credential)
         return self.authenticate(credential, proof)
 
     def forget(self) -> None:

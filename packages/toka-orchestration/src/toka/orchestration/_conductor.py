@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn, cast
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from toka.orchestration._run import RunDefinition
     from toka.runtime import Logged, Receipt, Runtime
     from toka.types import (
+    from toka.tools import Workspace
         AgentId,
         AgentSpec,
         Clock,
@@ -68,7 +70,7 @@ class Conductor:
         self._desk = desk
         self._family = permissions_of_family(run, self._granted(run))
         # Relative paths start where the run was begun; the log and the keys are nobody's to touch.
-        self._workspace = attrs.evolve(agents.workspace, root=Path(definition.workspace))
+        self._workspace = _at(agents.workspace, definition.workspace)
 
     @property
     def clock(self) -> Clock:
@@ -181,7 +183,8 @@ class Conductor:
     ) -> tuple[Program, TaskOptions]:
         options = options_of(spec, task, self._workspace)
         try:
-            return program_of(spec, task, Path(self.definition.directory), variables), options
+            directory = _path_of(self.definition.directory)
+            return program_of(spec, task, directory, variables), options
         except TokaError as error:
             known = self._runtime.state.task(identifier)
             if known is None or len(known.paths) or len(known.started):
@@ -214,6 +217,17 @@ class Conductor:
 def schedule_key(agent: AgentId, number: int) -> str:
     """Return the idempotency key under which an agent's task of that number is scheduled."""
     return f"{agent}:schedule:{number}"
+
+# Runs that are begun one after another are mostly in the same places.
+@lru_cache(maxsize=64)
+def _at(workspace: Workspace, root: str) -> Workspace:
+    return attrs.evolve(workspace, root=Path(root))
+
+
+@lru_cache(maxsize=64)
+def _path_of(text: str) -> Path:
+    return Path(text)
+
 
 
 async def require_suspended(rejected: Rejected) -> None:

@@ -156,6 +156,8 @@ def permissions_of_agent_spec(
     Raises:
         SpecError: An entry is no permission, or its expression has no value.
     """
+    if not spec.security.capabilities_required:
+        return (), ()
     inputs: dict[str, Json] = msgspec.json.decode(definition.inputs)
     granted = resolve_permissions(
         spec, inputs, Path(definition.workspace), run_variables(definition)

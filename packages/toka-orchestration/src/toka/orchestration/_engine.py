@@ -6,10 +6,10 @@ asks the kernel for; killed at any moment, the next `execute` goes on where the 
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -22,10 +22,9 @@ from toka.orchestration._definition import permissions_of_agents
 from toka.orchestration._errors import ArtifactsUnusable, RunBusy, UnknownRun
 from toka.orchestration._faults import single_error
 from toka.orchestration._history import find_run, load_run, result_of, trace_of
-from toka.orchestration._plan import plan
+from toka.orchestration._plan import Plans
 from toka.orchestration._ready import ready
 from toka.orchestration._run import RunDefinition
-from toka.orchestration._spec_set import SpecSet
 from toka.orchestration._time import ends_by
 from toka.orchestration._view import Runs
 from toka.runtime import Logged, Rejected
@@ -49,6 +48,7 @@ if TYPE_CHECKING:
     from toka.agent_runtime import AgentRuntime
     from toka.orchestration._grants import TokenDesk
     from toka.orchestration._ready import Impossible
+    from toka.orchestration._graph import Plan
     from toka.orchestration._run import RunResult
     from toka.orchestration._view import RunView
     from toka.runtime import Receipt, Runtime
@@ -70,6 +70,7 @@ class Orchestrator:
         self._desk = desk
         self._executing: set[AgentId] = set()
         self._begun: OrderedDict[AgentId, _Begun] = OrderedDict()
+        self._plans = Plans()
 
     @property
     def tools(self) -> ToolRegistry:
@@ -194,7 +195,7 @@ class Orchestrator:
         _make_folder(definition.artifacts)
         conductor = Conductor(self.runtime, self._agents, self._desk, view.run, definition)
         try:
-            await _Execution(self.runtime, conductor, view).run()
+            await _Execution(self.runtime, conductor, view, self._plans.of(definition.agents)).run()
         finally:
             conductor.forget_all()
 
@@ -221,7 +222,7 @@ def _begun(receipt: Receipt, definition: RunDefinition, trace: str) -> _Begun:
 def _make_folder(path: str) -> None:
     # In this thread: another one would take longer to be asked than the folder takes.
     try:
-        Path(path).mkdir(parents=True, exist_ok=True)
+        os.makedirs(path, exist_ok=True)  # noqa: PTH103 - half the time of a Path's
     except OSError as error:
         raise ArtifactsUnusable(
             f"{path} cannot be made: {error.strerror}.",
@@ -241,11 +242,13 @@ class _Ends:
 class _Execution:
     """One going-on with a run."""
 
-    def __init__(self, runtime: Runtime, conductor: Conductor, view: RunView) -> None:
+    def __init__(
+        self, runtime: Runtime, conductor: Conductor, view: RunView, arranged: Plan
+    ) -> None:
         self._runtime = runtime
         self._conductor = conductor
         self._definition = conductor.definition
-        self._plan = plan(SpecSet(conductor.definition.agents))
+        self._plan = arranged
         views = {agent.name: agent for path, agent in view.agents.items() if path != view.run}
         self._began = view.began
         self._runs = Runs()

@@ -6,6 +6,7 @@ and an agent's name in a task's `depends_on` makes the whole agent wait.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
@@ -21,15 +22,16 @@ from toka.orchestration._errors import (
 from toka.orchestration._graph import CycleFound, Plan, Vertex, arrange
 from toka.orchestration._place import SpecWarning
 from toka.orchestration._spec_reader import suggest
+from toka.orchestration._spec_set import SpecSet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from toka.orchestration._spec_set import SpecSet
     from toka.types import AgentSpec, Dependency, JsonObject, TaskDefinition
 
 WORKSTREAM: Final = "workstream:"
 """What a dependency on all agents of a workstream starts with."""
+PLANS_KEPT: Final = 64
 
 
 def plan(specs: SpecSet) -> Plan:
