@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from toka.orchestration._grants import TokenDesk
     from toka.orchestration._run import RunDefinition
     from toka.runtime import Logged, Receipt, Runtime
-    from toka.types import (
     from toka.tools import Workspace
+    from toka.types import (
         AgentId,
         AgentSpec,
         Clock,
@@ -214,10 +214,6 @@ class Conductor:
         return state.permissions
 
 
-def schedule_key(agent: AgentId, number: int) -> str:
-    """Return the idempotency key under which an agent's task of that number is scheduled."""
-    return f"{agent}:schedule:{number}"
-
 # Runs that are begun one after another are mostly in the same places.
 @lru_cache(maxsize=64)
 def _at(workspace: Workspace, root: str) -> Workspace:
@@ -228,6 +224,10 @@ def _at(workspace: Workspace, root: str) -> Workspace:
 def _path_of(text: str) -> Path:
     return Path(text)
 
+
+def schedule_key(agent: AgentId, number: int) -> str:
+    """Return the idempotency key under which an agent's task of that number is scheduled."""
+    return f"{agent}:schedule:{number}"
 
 
 async def require_suspended(rejected: Rejected) -> None:

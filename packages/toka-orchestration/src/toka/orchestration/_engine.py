@@ -47,8 +47,8 @@ if TYPE_CHECKING:
 
     from toka.agent_runtime import AgentRuntime
     from toka.orchestration._grants import TokenDesk
-    from toka.orchestration._ready import Impossible
     from toka.orchestration._graph import Plan
+    from toka.orchestration._ready import Impossible
     from toka.orchestration._run import RunResult
     from toka.orchestration._view import RunView
     from toka.runtime import Receipt, Runtime
@@ -68,9 +68,9 @@ class Orchestrator:
         self.runtime = runtime
         self._agents = agents
         self._desk = desk
+        self._plans = Plans()
         self._executing: set[AgentId] = set()
         self._begun: OrderedDict[AgentId, _Begun] = OrderedDict()
-        self._plans = Plans()
 
     @property
     def tools(self) -> ToolRegistry:

@@ -52,6 +52,30 @@ def plan(specs: SpecSet) -> Plan:
         raise _cycle_error(found, vertices, specs) from None
 
 
+class Plans:
+    """The plans of the newest sets of agents, for runs of the same set one after another."""
+
+    def __init__(self) -> None:
+        self._made: OrderedDict[int, tuple[tuple[AgentSpec, ...], Plan]] = OrderedDict()
+
+    def of(self, agents: tuple[AgentSpec, ...]) -> Plan:
+        """Return the plan of agents, made anew unless these very ones were planned before.
+
+        Raises:
+            SpecError: A name is there twice or nowhere, or agents or tasks wait in a circle.
+        """
+        # By identity: to compare specifications takes as long as to plan. Each is kept with its
+        # plan, so that no other set can come to have its identity meanwhile.
+        known = self._made.get(id(agents))
+        if known is not None:
+            return known[1]
+        made = plan(SpecSet(agents))
+        self._made[id(agents)] = (agents, made)
+        if len(self._made) > PLANS_KEPT:
+            self._made.popitem(last=False)
+        return made
+
+
 def active_tasks(spec: AgentSpec, inputs: JsonObject) -> tuple[TaskDefinition, ...]:
     """Return the tasks that exist in a run: a condition is the name of an input that is true."""
     return tuple(
