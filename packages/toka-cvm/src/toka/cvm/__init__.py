@@ -39,6 +39,8 @@ from toka.cvm._services import (
     Services,
 )
 from toka.cvm._wasmtime import text_to_binary
+from toka.cvm.components._component import GuestComponent
+from toka.cvm.components._guest import ComponentGuest
 
 __all__ = [
     "NOTHING_GRANTED",
@@ -47,11 +49,13 @@ __all__ = [
     "CacheError",
     "CancelledError",
     "CompileBudgetError",
+    "ComponentGuest",
     "CvmError",
     "DeadlineError",
     "Guest",
     "GuestBusyError",
     "GuestCallError",
+    "GuestComponent",
     "GuestEndedError",
     "GuestExitError",
     "GuestHandler",

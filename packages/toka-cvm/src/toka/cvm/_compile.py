@@ -11,20 +11,24 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from toka.cvm._errors import CompileBudgetError, InvalidModuleError
-from toka.cvm._scan import scan
+from toka.cvm._scan import is_component, scan, scan_component
 from toka.cvm._wasmtime import (
     VERSION,
+    compile_component,
     compile_module,
     new_engine,
     serialized,
     unsafe_deserialized,
+    unsafe_deserialized_component,
 )
 
 if TYPE_CHECKING:
     import wasmtime
+    import wasmtime.component as wit
 
     from toka.cvm._cache import ModuleCache
     from toka.cvm._limits import ModuleLimits
+    from toka.cvm._scan import ModuleCounts
 
 _REFUSED: Final = 3
 _KEPT: Final = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "LANG")
@@ -52,22 +56,39 @@ class Compiler:
             CompileBudgetError: Compiling took more than it may.
             CacheError: The folder of the cache is not private.
         """
-        counts = scan(wasm, self.limits)
-        small = counts.code_bytes <= self.limits.here_bytes
-        if small and self.limits.here_bytes and counts.locals <= self.limits.here_locals:
+        if self._is_small(scan(wasm, self.limits)):
             return compile_module(self.engine, wasm)
+        return unsafe_deserialized(self.engine, self._code(wasm))
+
+    def compile_component(self, wasm: bytes) -> wit.Component:
+        """Return the component, from the cache where it is.
+
+        Raises:
+            InvalidModuleError: The bytes are refused.
+            CompileBudgetError: Compiling took more than it may.
+            CacheError: The folder of the cache is not private.
+        """
+        if self._is_small(scan_component(wasm, self.limits)):
+            return compile_component(self.engine, wasm)
+        return unsafe_deserialized_component(self.engine, self._code(wasm))
+
+    def _is_small(self, counts: ModuleCounts) -> bool:
+        most = self.limits.here_bytes
+        return 0 < most >= counts.code_bytes and counts.locals <= self.limits.here_locals
+
+    def _code(self, wasm: bytes) -> bytes:
         key = f"{VERSION}/{self.stack_bytes}/{int(self.deterministic)}"
         code = None if self.cache is None else self.cache.get(key, wasm)
         if code is None:
             code = self._in_child(wasm)
             if self.cache is not None:
                 self.cache.put(key, wasm, code)
-        return unsafe_deserialized(self.engine, code)
+        return code
 
     def _in_child(self, wasm: bytes) -> bytes:
         if sys.platform == "win32":
             # No limits on a process there; the counts are what bounds it.
-            return serialized(compile_module(self.engine, wasm))
+            return machine_code(self.engine, wasm)
         seconds = self.limits.compile_seconds
         numbers = (
             math.ceil(seconds),
@@ -93,6 +114,16 @@ class Compiler:
         if done.returncode:
             raise _over(self.limits, f"the compiler ended with {done.returncode}")
         return done.stdout
+
+
+def machine_code(engine: wasmtime.Engine, wasm: bytes) -> bytes:
+    """Compile a module or a component in this process.
+
+    Raises:
+        InvalidModuleError: The bytes are refused.
+    """
+    compiler = compile_component if is_component(wasm) else compile_module
+    return serialized(compiler(engine, wasm))
 
 
 def _over(limits: ModuleLimits, why: str) -> CompileBudgetError:

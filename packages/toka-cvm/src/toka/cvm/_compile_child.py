@@ -9,8 +9,9 @@ from __future__ import annotations
 import resource
 import sys
 
+from toka.cvm._compile import machine_code
 from toka.cvm._errors import InvalidModuleError
-from toka.cvm._wasmtime import compile_module, new_engine, serialized
+from toka.cvm._wasmtime import new_engine
 
 REFUSED = 3
 
@@ -23,7 +24,7 @@ def main(arguments: list[str]) -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     engine = new_engine(stack_bytes=stack, deterministic=bool(deterministic))
     try:
-        code = serialized(compile_module(engine, sys.stdin.buffer.read()))
+        code = machine_code(engine, sys.stdin.buffer.read())
     except InvalidModuleError as error:
         sys.stderr.write(error.message)
         return REFUSED

@@ -16,7 +16,11 @@ class Limits:
     deadline_seconds: float = 10.0
     """Wall-clock time of one call, host calls and their waiting included."""
     memory_bytes: int = 64 * _MIB
-    """Linear memory. A guest has at most one, so this is the sum."""
+    """Linear memory, all together. A module has at most one."""
+    memories: int = 1
+    """Of a component; each may have its share of `memory_bytes`."""
+    instances: int = 32
+    """Core instances of a component."""
     table_elements: int = 20_000
     tables: int = 4
     host_calls: int = 1_000_000
@@ -43,6 +47,10 @@ class ModuleLimits:
     locals_per_function: int = 10_000
     locals: int = 1_000_000
     custom_bytes: int = 16 * _MIB
+    modules: int = 64
+    """In a component, it and the components inside it included."""
+    glue_bytes: int = 1 * _MIB
+    """What a component holds besides modules: types, and what adapters are made of."""
     here_bytes: int = 16 * 1024
     """Up to this much code, with few locals, is compiled in this process: what it can cost is
     bounded by its size (see the README). More goes to a child process. 0 sends everything there."""

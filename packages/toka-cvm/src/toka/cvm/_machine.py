@@ -19,10 +19,18 @@ from toka.cvm._ticker import Ticker
 from toka.cvm._toka_calls import TABLE as TOKA
 from toka.cvm._wasi_paths import PREVIEW1
 from toka.cvm._wasmtime import Import, imports_of
+from toka.cvm.components._component import FUNCTIONS, GuestComponent, is_known, refusals
+from toka.cvm.components._describe import described
+from toka.cvm.components._guest import ComponentGuest
+from toka.cvm.components._native import LinkedComponent
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import wasmtime
+
     from toka.cvm._cache import ModuleCache
-    from toka.cvm._host_function import HostFunction
+    from toka.cvm._host_function import Body, HostFunction
 
 _FUNCTIONS: Final[tuple[HostFunction, ...]] = (*TOKA.functions, *PREVIEW1.functions)
 _BY_NAME: Final = {(one.signature.module, one.signature.name): one for one in _FUNCTIONS}
@@ -110,20 +118,77 @@ class Machine:
             GuestEndedError: Its start function ended it, or it needs more than its limits.
             CvmError: A seed was given to a machine that is not deterministic.
         """
-        services = services or _NO_SERVICES
-        linked = self._checked(module, authority, services)
-        if seed is not None and not self.deterministic:
-            raise CvmError("A seed needs Machine(deterministic=True).", code="cvm.no_seed")
-        limits = limits or _USUAL_LIMITS
-        seed = (seed or b"") if self.deterministic else None
-        session = Session(_BODIES, authority, services, limits, seed)
+        linked = self._checked(module, authority, services or _NO_SERVICES)
+        session = self._session(_BODIES, authority, services, limits, seed)
         return Guest(linked, session, self._ticker)
 
+    def compile_component(self, wasm: bytes) -> GuestComponent:
+        """Compile a component.
+
+        Raises:
+            InvalidModuleError: It is none, or is refused by a limit or by its features.
+            CompileBudgetError: Compiling took more than it may.
+            CacheError: The folder of the cache is not private.
+        """
+        engine = self._compiler.engine
+        component = self._compiler.compile_component(bytes(wasm))
+        found = described(engine, component)
+        linked = LinkedComponent(engine, component, found, FUNCTIONS) if is_known(found) else None
+        return GuestComponent(blake2b(wasm, digest_size=32).hexdigest(), found, linked)
+
+    def instantiate_component(
+        self,
+        component: GuestComponent,
+        authority: Authority = NOTHING_GRANTED,
+        *,
+        limits: Limits | None = None,
+        services: Services | None = None,
+        seed: bytes | None = None,
+    ) -> ComponentGuest:
+        """Make a guest of a component.
+
+        Args:
+            component: What `compile_component` returned, of this machine.
+            authority: What it may do.
+            limits: What it may use.
+            services: What the host lends.
+            seed: Of a deterministic guest; empty by default there, and not allowed elsewhere.
+
+        Raises:
+            ImportRefusedError: An import is not granted; nothing of the guest ran.
+            GuestEndedError: A start function ended it, or it needs more than its limits.
+            CvmError: A seed was given to a machine that is not deterministic.
+        """
+        refused = self.refused_imports(component, authority, services)
+        if refused or component.linked is None:
+            raise ImportRefusedError.of(refused)
+        self._check_engine(component.linked.engine)
+        session = self._session((), authority, services, limits, seed)
+        return ComponentGuest(component.linked, session, self._ticker)
+
+    def _session(
+        self,
+        bodies: Sequence[Body],
+        authority: Authority,
+        services: Services | None,
+        limits: Limits | None,
+        seed: bytes | None,
+    ) -> Session:
+        if seed is not None and not self.deterministic:
+            raise CvmError("A seed needs Machine(deterministic=True).", code="cvm.no_seed")
+        seed = (seed or b"") if self.deterministic else None
+        return Session(bodies, authority, services or _NO_SERVICES, limits or _USUAL_LIMITS, seed)
+
     def refused_imports(
-        self, module: GuestModule, authority: Authority, services: Services | None = None
+        self,
+        module: GuestModule | GuestComponent,
+        authority: Authority,
+        services: Services | None = None,
     ) -> tuple[RefusedImport, ...]:
         """Say what would not be linked, and which grants are missing."""
         host = services or _NO_SERVICES
+        if isinstance(module, GuestComponent):
+            return refusals(module.found, authority, host, deterministic=self.deterministic)
         found = [self._refusal(one, authority, host) for one in module.imports]
         return tuple([one for one in found if one is not None])
 
@@ -140,9 +205,12 @@ class Machine:
         refused = self.refused_imports(module, authority, services)
         if refused or module.linked is None:
             raise ImportRefusedError.of(refused)
-        if module.linked.engine is not self._compiler.engine:
-            raise CvmError("The module was compiled by another machine.", code="cvm.wrong_machine")
+        self._check_engine(module.linked.engine)
         return module.linked
+
+    def _check_engine(self, engine: wasmtime.Engine) -> None:
+        if engine is not self._compiler.engine:
+            raise CvmError("The module was compiled by another machine.", code="cvm.wrong_machine")
 
     def _refusal(
         self, wanted: Import, authority: Authority, services: Services

@@ -25,13 +25,13 @@ from weakref import WeakValueDictionary
 
 import wasmtime
 
+from toka.cvm._caller import Caller, out_of_fuel, quick
 from toka.cvm._errors import (
     CvmError,
     GuestCallError,
     GuestEndedError,
     GuestTrapError,
     InvalidModuleError,
-    OutOfFuelError,
 )
 from toka.cvm._wasmtime import exports_of, first_line, imports_of
 
@@ -51,35 +51,22 @@ _error_class: Any = wasmtime.WasmtimeError
 _MASK32: Final = 0xFFFF_FFFF
 _MASK64: Final = 0xFFFF_FFFF_FFFF_FFFF
 _EXTERN_FUNCTION: Final = int(_ffi.WASMTIME_EXTERN_FUNC.value)
-_EXTERN_MEMORY: Final = int(_ffi.WASMTIME_EXTERN_MEMORY.value)
-_STOP: Final = b"ended by the host"
+STOP: Final = b"ended by the host"
 
 
-def _quick(name: str, result: Any, *arguments: Any) -> Any:  # noqa: ANN401 - ctypes
-    """Bind a C function that returns at once: it keeps the interpreter's lock."""
-    return ctypes.PYFUNCTYPE(result, *arguments)((name, _dll))
-
-
-_set_fuel = _quick("wasmtime_context_set_fuel", c_void_p, c_void_p, c_uint64)
-_get_fuel = _quick("wasmtime_context_get_fuel", c_void_p, c_void_p, c_void_p)
-_set_deadline = _quick("wasmtime_context_set_epoch_deadline", None, c_void_p, c_uint64)
-_get_data = _quick("wasmtime_context_get_data", c_void_p, c_void_p)
-_caller_context = _quick("wasmtime_caller_context", c_void_p, c_void_p)
-_caller_export = _quick(
-    "wasmtime_caller_export_get", c_bool, c_void_p, c_char_p, c_size_t, c_void_p
-)
-_memory_data = _quick("wasmtime_memory_data", c_void_p, c_void_p, c_void_p)
-_memory_size = _quick("wasmtime_memory_data_size", c_size_t, c_void_p, c_void_p)
-_store_new = _quick("wasmtime_store_new", c_void_p, c_void_p, c_void_p, c_void_p)
-_store_context = _quick("wasmtime_store_context", c_void_p, c_void_p)
-_store_delete = _quick("wasmtime_store_delete", None, c_void_p)
-_store_limits = _quick("wasmtime_store_limiter", None, c_void_p, *[ctypes.c_int64] * 5)
-_on_epoch = _quick("wasmtime_store_epoch_deadline_callback", None, *[c_void_p] * 4)
-_export_get = _quick(
+_set_deadline = quick("wasmtime_context_set_epoch_deadline", None, c_void_p, c_uint64)
+_get_data = quick("wasmtime_context_get_data", c_void_p, c_void_p)
+_caller_context = quick("wasmtime_caller_context", c_void_p, c_void_p)
+_store_new = quick("wasmtime_store_new", c_void_p, c_void_p, c_void_p, c_void_p)
+_store_context = quick("wasmtime_store_context", c_void_p, c_void_p)
+_store_delete = quick("wasmtime_store_delete", None, c_void_p)
+_store_limits = quick("wasmtime_store_limiter", None, c_void_p, *[ctypes.c_int64] * 5)
+_on_epoch = quick("wasmtime_store_epoch_deadline_callback", None, *[c_void_p] * 4)
+_export_get = quick(
     "wasmtime_instance_export_get", c_bool, c_void_p, c_void_p, c_char_p, c_size_t, c_void_p
 )
-_trap_new = _quick("wasmtime_trap_new", c_void_p, c_char_p, c_size_t)
-_error_new = _quick("wasmtime_error_new", c_void_p, c_char_p)
+_trap_new = quick("wasmtime_trap_new", c_void_p, c_char_p, c_size_t)
+_error_new = quick("wasmtime_error_new", c_void_p, c_char_p)
 _func_call = ctypes.CFUNCTYPE(c_void_p, *[c_void_p] * 3, c_size_t, c_void_p)(
     ("wasmtime_func_call_unchecked", _dll)
 )
@@ -103,77 +90,13 @@ class Session(Protocol):
         ...
 
 
-_sessions: WeakValueDictionary[int, Store] = WeakValueDictionary()
+_sessions: WeakValueDictionary[int, AnyStore] = WeakValueDictionary()
 _ids = itertools.count(1)
 
 
-class Caller:
-    """What a host call sees of its guest: its memory, every access checked, and its fuel."""
-
-    __slots__ = ("_context", "_extern", "_fuel")
-
-    def __init__(self, context: int) -> None:
-        self._context = context
-        self._extern: Any = None
-        self._fuel = c_uint64(0)
-
-    def bind(self, caller: int) -> None:
-        """Find the export `memory` through a caller: there is no instance yet while it starts."""
-        if self._extern is None:
-            extern = _ffi.wasmtime_extern_t()
-            if _caller_export(caller, b"memory", 6, byref(extern)) and (
-                extern.kind == _EXTERN_MEMORY
-            ):
-                self._extern = extern
-
-    def spend(self, fuel: int) -> None:
-        """Take fuel for what the host does.
-
-        Raises:
-            OutOfFuelError: There is not that much left.
-        """
-        left = self.fuel() - fuel
-        _set_fuel(self._context, max(left, 0))
-        if left < 0:
-            raise _out_of_fuel()
-
-    def fuel(self) -> int:
-        """Return what is left."""
-        _get_fuel(self._context, byref(self._fuel))
-        return self._fuel.value
-
-    def refuel(self, fuel: int) -> None:
-        """Set what may be used from now on."""
-        _set_fuel(self._context, fuel)
-
-    def _address(self, pointer: int, size: int) -> int:
-        # Integers of any size in Python: pointer + size cannot wrap around.
-        if self._extern is None:
-            raise GuestTrapError.of("no_memory")
-        memory = byref(self._extern.of.memory)
-        if pointer < 0 or size < 0 or pointer + size > _memory_size(self._context, memory):
-            raise GuestTrapError.of("bad_pointer")
-        base: int = _memory_data(self._context, memory) or 0
-        return base + pointer
-
-    def read(self, pointer: int, size: int) -> bytes:
-        """Copy bytes out.
-
-        Raises:
-            GuestTrapError: They do not lie in the memory.
-        """
-        address = self._address(pointer, size)
-        return ctypes.string_at(address, size) if size else b""
-
-    def write(self, pointer: int, data: bytes) -> None:
-        """Copy bytes in.
-
-        Raises:
-            GuestTrapError: They do not fit there; nothing was written.
-        """
-        address = self._address(pointer, len(data))
-        if data:
-            ctypes.memmove(address, data, len(data))
+def session_of(context: Any) -> AnyStore | None:  # noqa: ANN401 - ctypes
+    """Return the store that a context of wasmtime belongs to."""
+    return _sessions.get(_get_data(context))
 
 
 _CALLBACK: Any = _c.CFUNCTYPE(
@@ -182,7 +105,7 @@ _CALLBACK: Any = _c.CFUNCTYPE(
 
 
 def _host_call(number: int | None, caller: int, raw: Any, _count: int) -> int:  # noqa: ANN401
-    store: Store | None = None
+    store: AnyStore | None = None
     try:
         store = _sessions[_get_data(_caller_context(caller))]
         store.caller.bind(caller)
@@ -190,11 +113,11 @@ def _host_call(number: int | None, caller: int, raw: Any, _count: int) -> int:  
     except BaseException as error:  # noqa: BLE001 - nothing may unwind through C frames
         if store is not None:
             store.session.ending = error
-        return int(_trap_new(_STOP, len(_STOP)))
+        return int(_trap_new(STOP, len(STOP)))
 
 
 def _on_tick(_context: int, data: int, delta: Any, _kind: Any) -> int:  # noqa: ANN401
-    store: Store | None = None
+    store: AnyStore | None = None
     try:
         store = _sessions[data]
         store.session.tick()
@@ -202,7 +125,7 @@ def _on_tick(_context: int, data: int, delta: Any, _kind: Any) -> int:  # noqa: 
     except BaseException as error:  # noqa: BLE001 - nothing may unwind through C frames
         if store is not None:
             store.session.ending = error
-        return int(_error_new(_STOP))
+        return int(_error_new(STOP))
     return 0
 
 
@@ -229,14 +152,15 @@ class Linked:
         except wasmtime.WasmtimeError as error:
             raise InvalidModuleError(f"The module does not link: {first_line(error)}.") from error
         # Addresses, taken once: `ctypes.cast` costs as much as a host call (tools/bench cvm).
-        self.pre_address = _address(self.pre)
+        self.pre_address = address_of(self.pre)
         self.engine = engine
-        self.engine_address = _address(engine)
+        self.engine_address = address_of(engine)
         self.table = table
         self.exports = exports_of(module)
 
 
-def _address(wrapper: Any) -> int:  # noqa: ANN401 - one of wasmtime's classes
+def address_of(wrapper: Any) -> int:  # noqa: ANN401 - one of wasmtime's classes
+    """Return where the thing behind one of wasmtime's classes lies."""
     address: int = _c.cast(wrapper.ptr(), c_void_p).value
     return address
 
@@ -274,23 +198,64 @@ def _value_type(kind: Kind) -> wasmtime.ValType:
 # --- Stores and calls ----------------------------------------------------------------------
 
 
-class Store:
+class AnyStore:
+    """A store of wasmtime, whose host calls and ticks are its session's."""
+
+    def __init__(self, engine_address: int, session: Session, limits: Limits) -> None:
+        self.session = session
+        self._id = next(_ids)
+        self._pointer: int | None = _store_new(engine_address, self._id, None)
+        self.context: int = _store_context(self._pointer)
+        self.caller = Caller(self.context)
+        _sessions[self._id] = self
+        _store_limits(self._pointer, *self.bounds(limits))
+        _on_epoch(self._pointer, _TICKED_ADDRESS, self._id, None)
+
+    def bounds(self, limits: Limits) -> tuple[int, int, int, int, int]:
+        """Return the limits of memory, table elements, instances, tables and memories."""
+        return limits.memory_bytes, limits.table_elements, 1, limits.tables, 1
+
+    def set_deadline(self) -> None:
+        """Let the next tick of the engine ask the session."""
+        _set_deadline(self.context, 1)
+
+    def start(self) -> None:
+        """Instantiate, which runs start functions.
+
+        Raises:
+            GuestEndedError: One of them ended the guest, or it needs more than its limits.
+        """
+        raise NotImplementedError
+
+    def host_call(self, number: int, raw: Any) -> int:  # noqa: ANN401 - ctypes
+        """Do a host call of a module; 0 says that the guest goes on."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Give the store back. Idempotent."""
+        _sessions.pop(self._id, None)
+        if self._pointer is not None:
+            pointer, self._pointer = self._pointer, None
+            _store_delete(pointer)
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was given back."""
+        return self._pointer is None
+
+    def __del__(self) -> None:
+        if self._pointer is not None:
+            self.close()
+
+
+class Store(AnyStore):
     """One instance of one module, in a store of its own."""
 
     def __init__(self, linked: Linked, session: Session, limits: Limits) -> None:
-        self.session = session
+        super().__init__(linked.engine_address, session, limits)
         self._linked = linked
-        self._id = next(_ids)
-        self._pointer: int | None = _store_new(linked.engine_address, self._id, None)
-        self.context: int = _store_context(self._pointer)
-        self.caller = Caller(self.context)
         self._instance: Any = _ffi.wasmtime_instance_t()
         self._exports: dict[str, Export] = {}
-        _sessions[self._id] = self
-        _store_limits(
-            self._pointer, limits.memory_bytes, limits.table_elements, 1, limits.tables, 1
-        )
-        _on_epoch(self._pointer, _TICKED_ADDRESS, self._id, None)
 
     def start(self) -> None:
         """Instantiate, which runs the start function.
@@ -299,7 +264,7 @@ class Store:
             GuestEndedError: The start function ended the guest, or it needs more than its limits.
         """
         trap = c_void_p()
-        _set_deadline(self.context, 1)
+        self.set_deadline()
         failed = _instantiate(
             self._linked.pre_address,
             self.context,
@@ -348,22 +313,6 @@ class Store:
         """Take over what a call came back with, and say how the guest ended."""
         error = _taken_error(failed) if failed else _taken_trap(trap)
         return self.session.ending or error
-
-    def close(self) -> None:
-        """Give the store back. Idempotent."""
-        _sessions.pop(self._id, None)
-        if self._pointer is not None:
-            pointer, self._pointer = self._pointer, None
-            _store_delete(pointer)
-
-    @property
-    def closed(self) -> bool:
-        """Whether it was given back."""
-        return self._pointer is None
-
-    def __del__(self) -> None:
-        if self._pointer is not None:
-            self.close()
 
 
 class Export:
@@ -427,7 +376,7 @@ def _taken_trap(trap: c_void_p) -> CvmError:
     trap.value = None
     code = taken.trap_code
     if code is wasmtime.TrapCode.OUT_OF_FUEL:
-        return _out_of_fuel()
+        return out_of_fuel()
     frame = next(iter(taken.frames), None)
     name = "host" if code is None else code.name.lower()
     if frame is None:
@@ -435,10 +384,6 @@ def _taken_trap(trap: c_void_p) -> CvmError:
     # A stack overflow is found in code that has no place in the module.
     offset = None if frame.module_offset == c_size_t(-1).value else int(frame.module_offset)
     return GuestTrapError.of(name, int(frame.func_index), offset)
-
-
-def _out_of_fuel() -> OutOfFuelError:
-    return OutOfFuelError("The guest used all the fuel of the call.", hint="Give it more.")
 
 
 def _taken_error(pointer: int) -> CvmError:

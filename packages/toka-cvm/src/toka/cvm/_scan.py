@@ -15,10 +15,16 @@ import attrs
 from toka.cvm._errors import InvalidModuleError, ModuleTooLargeError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from toka.cvm._limits import ModuleLimits
 
 _MAGIC: Final = b"\0asm"
 _CORE: Final = 1
+_COMPONENT_VERSION: Final = 13
+_COMPONENT_LAYER: Final = b"\1\0"
+_CORE_MODULE, _COMPONENT = 1, 4
+_DEEPEST: Final = 4
 _CUSTOM, _TYPE, _IMPORT, _FUNCTION, _EXPORT, _CODE = 0, 1, 2, 3, 7, 10
 _COUNTED: Final = {_TYPE: "types", _IMPORT: "imports", _FUNCTION: "functions", _EXPORT: "exports"}
 _LONGEST_LEB128: Final = 5
@@ -71,8 +77,62 @@ def scan(wasm: bytes, limits: ModuleLimits) -> ModuleCounts:
     """
     if len(wasm) > limits.module_bytes:
         raise _too_large("bytes", len(wasm), limits.module_bytes)
-    _check_header(wasm)
-    reader = _Reader(wasm, 8, len(wasm))
+    _check_header(wasm, component=False)
+    return _scan_module(_Reader(wasm, 8, len(wasm)), limits)
+
+
+def scan_component(wasm: bytes, limits: ModuleLimits) -> ModuleCounts:
+    """Count what a component holds, modules and components inside it included.
+
+    Raises:
+        InvalidModuleError: The bytes are no component, or cut short.
+        ModuleTooLargeError: A count or a size is over its limit.
+    """
+    if len(wasm) > limits.module_bytes:
+        raise _too_large("bytes", len(wasm), limits.module_bytes)
+    _check_header(wasm, component=True)
+    found = list(_modules_in(_Reader(wasm, 8, len(wasm)), limits, 0))
+    if len(found) > limits.modules:
+        raise _too_large("modules and components", len(found), limits.modules)
+    declared = sum(one.locals for one in found)
+    if declared > limits.locals:
+        raise _too_large("locals", declared, limits.locals)
+    return ModuleCounts(sum(one.code_bytes for one in found), declared)
+
+
+def _modules_in(reader: _Reader, limits: ModuleLimits, depth: int) -> Iterator[ModuleCounts]:
+    # Component Model, design/mvp/Binary.md. What is no module is adapters and types, which are
+    # compiled like code, so it counts as code.
+    if depth > _DEEPEST:
+        raise _too_large("levels of components", depth, _DEEPEST)
+    custom = glue = 0
+    while reader.position < reader.end:
+        kind = reader.part(1).data[reader.position - 1]
+        section = reader.part(reader.unsigned())
+        size = section.end - section.position
+        if kind == _CUSTOM:
+            custom += size
+        elif kind in {_CORE_MODULE, _COMPONENT}:
+            header = section.part(8)
+            _check_header(header.data[header.position : header.end], component=kind == _COMPONENT)
+            if kind == _CORE_MODULE:
+                yield _scan_module(section, limits)
+            else:
+                yield from _modules_in(section, limits, depth + 1)
+        else:
+            glue += size
+    _check_custom(custom, limits)
+    if glue > limits.glue_bytes:
+        raise _too_large("bytes of types and adapters", glue, limits.glue_bytes)
+    yield ModuleCounts(glue)
+
+
+def _check_custom(size: int, limits: ModuleLimits) -> None:
+    if size > limits.custom_bytes:
+        raise _too_large("bytes of custom sections", size, limits.custom_bytes)
+
+
+def _scan_module(reader: _Reader, limits: ModuleLimits) -> ModuleCounts:
     code_bytes = custom = declared = 0
     while reader.position < reader.end:
         kind = reader.part(1).data[reader.position - 1]
@@ -85,24 +145,31 @@ def scan(wasm: bytes, limits: ModuleLimits) -> ModuleCounts:
         elif kind == _CODE:
             code_bytes += size
             declared += _locals(section, limits)
-    if custom > limits.custom_bytes:
-        raise _too_large("bytes of custom sections", custom, limits.custom_bytes)
+    _check_custom(custom, limits)
     return ModuleCounts(code_bytes, declared)
 
 
-def _check_header(wasm: bytes) -> None:
+def is_component(wasm: bytes) -> bool:
+    """Say whether bytes begin as those of a component."""
+    return wasm[:4] == _MAGIC and wasm[6:8] == _COMPONENT_LAYER
+
+
+def _check_header(wasm: bytes, *, component: bool) -> None:
     if wasm[:4] != _MAGIC or len(wasm) < 8:  # noqa: PLR2004 - magic and version
         raise InvalidModuleError(
             "The bytes are no WebAssembly module.", hint="A module begins with \\0asm."
         )
     version, layer = int.from_bytes(wasm[4:6], "little"), int.from_bytes(wasm[6:8], "little")
-    if layer:
+    if bool(layer) != component:
         raise InvalidModuleError(
-            "The bytes are a WebAssembly component, not a core module.",
-            hint="Build the guest for wasm32-wasip1 (a core module with WASI preview 1).",
+            "The bytes are a WebAssembly component, not a core module."
+            if layer
+            else "The bytes are a core module, not a component.",
+            hint=f"Use Machine.{'compile_component' if layer else 'compile'}.",
         )
-    if version != _CORE:
-        raise InvalidModuleError(f"The module has version {version}; version 1 is known.")
+    known = _COMPONENT_VERSION if component else _CORE
+    if version != known:
+        raise InvalidModuleError(f"The module has version {version}; version {known} is known.")
 
 
 def _check_count(what: str, count: int, limits: ModuleLimits) -> None:

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from toka.cvm._authority import Authority
+    from toka.cvm._caller import Caller
     from toka.cvm._files import FileTable
     from toka.cvm._limits import Limits
-    from toka.cvm._native import Caller
     from toka.cvm._services import Services
 
 MAX_DENIALS: Final = 16
@@ -97,6 +97,15 @@ class Session:
 
     def host_call(self, number: int, arguments: list[int], caller: Caller) -> int | None:
         """Count, charge, ask the authority, and do it."""
+        self.admit(caller)
+        return self.bodies[number](self, *arguments)
+
+    def admit(self, caller: Caller) -> None:
+        """Count and charge a host call, and ask the authority whether it may happen.
+
+        Raises:
+            GuestEndedError: It may not.
+        """
         self._caller = caller
         self.tick()
         self.host_calls += 1
@@ -109,7 +118,6 @@ class Session:
                 f"The guest's capability no longer holds: {denial.rule or denial.code}.",
                 details={"code": denial.code},
             )
-        return self.bodies[number](self, *arguments)
 
     # --- Memory, charged ---
 
@@ -144,8 +152,12 @@ class Session:
         """Write a little-endian integer."""
         self.write(pointer, value.to_bytes(size, "little"))
 
-    def move(self, size: int) -> None:
+    def move(self, size: int, caller: Caller | None = None) -> None:
         """Account for bytes before they are moved.
+
+        Args:
+            size: How many.
+            caller: Who pays, where that is not whoever makes a host call.
 
         Raises:
             QuotaError: It is more than one host call, or all of them, may move.
@@ -156,7 +168,7 @@ class Session:
         self._io_left -= size
         if self._io_left < 0:
             raise QuotaError(f"The guest moved over {self.limits.io_bytes} bytes.")
-        self.caller.spend(size)
+        (caller or self.caller).spend(size)
 
     def emit(self, stream: bytearray | None, data: bytes) -> None:
         """Take output; None is the log, which is kept elsewhere.

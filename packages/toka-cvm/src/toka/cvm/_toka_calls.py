@@ -13,7 +13,7 @@ import msgspec
 
 from toka.cvm._errors import GuestTrapError
 from toka.cvm._host_function import Grant, Table
-from toka.cvm._services import AnswersAtOnce, HttpRequest
+from toka.cvm._services import AnswersAtOnce, HttpReply, HttpRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,12 +28,12 @@ FAILED: Final = -4
 
 TABLE: Final = Table("toka")
 
-_LOG = Grant("log", ("write",), "log:write:guest")
-_CLOCK = Grant("clock", ("read",), "clock:read:time")
-_RANDOM = Grant("random", ("read",), "random:read:bytes")
-_KV_READ = Grant("kv", ("read",), "kv:read:**", "key_value")
-_KV_WRITE = Grant("kv", ("write",), "kv:write:**", "key_value")
-_HTTP = Grant("net", (), "net:get:https://host/**", "http")
+LOG: Final = Grant("log", ("write",), "log:write:guest")
+CLOCK: Final = Grant("clock", ("read",), "clock:read:time")
+RANDOM: Final = Grant("random", ("read",), "random:read:bytes")
+KV_READ: Final = Grant("kv", ("read",), "kv:read:**", "key_value")
+KV_WRITE: Final = Grant("kv", ("write",), "kv:write:**", "key_value")
+HTTP: Final = Grant("net", (), "net:get:https://host/**", "http")
 _REQUEST: Final = msgspec.json.Decoder(HttpRequest)
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -60,68 +60,91 @@ def reply(session: Session, pointer: int, size: int) -> int:
     return len(data)
 
 
-@TABLE.add("iii", None, grant=_LOG)
+@TABLE.add("iii", None, grant=LOG)
 def log(session: Session, level: int, pointer: int, size: int) -> None:
     """Log a line: 0 debug, 1 info, 2 warning, 3 and above error."""
-    text = _text(session, pointer, size)
+    write_log(session, level, _text(session, pointer, size))
+
+
+def write_log(session: Session, level: int, text: str) -> None:
+    """Log a guest's line."""
     session.emit(None, text.encode())
     # One line stays one line, whatever the guest wrote: nobody forges a second one.
     shown = "".join([letter if letter.isprintable() else "�" for letter in text])
     session.services.log(level, shown)
 
 
-@TABLE.add("", "i64", grant=_CLOCK)
+@TABLE.add("", "i64", grant=CLOCK)
 def clock(session: Session) -> int:
     """Return nanoseconds since the Unix epoch."""
     return session.now()
 
 
-@TABLE.add("ii", None, grant=_RANDOM)
+@TABLE.add("ii", None, grant=RANDOM)
 def random(session: Session, pointer: int, size: int) -> None:
     """Fill with random bytes."""
     session.move(size)
     session.write(pointer, session.random(size))
 
 
-@TABLE.add("ii", grant=_KV_READ)
+@TABLE.add("ii", grant=KV_READ)
 def kv_get(session: Session, pointer: int, size: int) -> int:
     """Keep the value of a key for `reply`, and return its length."""
-    key = _text(session, pointer, size)
+    found = get_value(session, _text(session, pointer, size))
+    return found if isinstance(found, int) else _keep(session, found)
+
+
+def get_value(session: Session, key: str) -> bytes | int:
+    """Return the value of a key, or why there is none."""
     if not session.allows("kv", "read", key):
         return DENIED
     found: list[bytes | None] = []
     status = _serve(session, lambda: found.append(_store(session).get(key)))
     if status:
         return status
-    return NOT_FOUND if found[0] is None else _keep(session, found[0])
+    return NOT_FOUND if found[0] is None else found[0]
 
 
-@TABLE.add("iiii", grant=_KV_WRITE)
+@TABLE.add("iiii", grant=KV_WRITE)
 def kv_put(session: Session, pointer: int, size: int, value_pointer: int, value_size: int) -> int:
     """Keep a value under a key."""
     key = _text(session, pointer, size)
-    value = session.read(value_pointer, value_size)
+    return put_value(session, key, session.read(value_pointer, value_size))
+
+
+def put_value(session: Session, key: str, value: bytes) -> int:
+    """Keep a value under a key; return 0, or why not."""
     if not session.allows("kv", "write", key):
         return DENIED
     return _serve(session, lambda: _store(session).put(key, value))
 
 
-@TABLE.add("ii", grant=_KV_WRITE)
+@TABLE.add("ii", grant=KV_WRITE)
 def kv_delete(session: Session, pointer: int, size: int) -> int:
     """Forget a key."""
-    key = _text(session, pointer, size)
+    return delete_value(session, _text(session, pointer, size))
+
+
+def delete_value(session: Session, key: str) -> int:
+    """Forget a key; return 0, or why not."""
     if not session.allows("kv", "write", key):
         return DENIED
     return _serve(session, lambda: _store(session).delete(key))
 
 
-@TABLE.add("ii", grant=_HTTP, deterministic=False)
+@TABLE.add("ii", grant=HTTP, deterministic=False)
 def http(session: Session, pointer: int, size: int) -> int:
     """Do the request that the JSON says, and keep the reply as JSON."""
     try:
         request = _REQUEST.decode(session.read(pointer, size))
     except (msgspec.DecodeError, UnicodeDecodeError):
         return INVALID
+    reply = exchange(session, request)
+    return reply if isinstance(reply, int) else _keep(session, msgspec.json.encode(reply))
+
+
+def exchange(session: Session, request: HttpRequest) -> HttpReply | int:
+    """Do a request, or say why not."""
     if request.method not in _METHODS or not _is_plain(request):
         return INVALID
     if not session.authority.allows_url(request.method, request.url):
@@ -131,12 +154,12 @@ def http(session: Session, pointer: int, size: int) -> int:
     if handler is None:
         return FAILED
     seconds = session.left_seconds()
-    replies: list[bytes] = []
+    replies: list[HttpReply] = []
     try:
-        session.outside(lambda: replies.append(msgspec.json.encode(handler(request, seconds))))
+        session.outside(lambda: replies.append(handler(request, seconds)))
     except OSError:
         return FAILED
-    return _keep(session, replies[0])
+    return replies[0]
 
 
 def _is_plain(request: HttpRequest) -> bool:

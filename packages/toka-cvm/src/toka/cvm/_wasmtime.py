@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import attrs
 import wasmtime
+import wasmtime.component as wit
 
 from toka.cvm._errors import CompileBudgetError, InvalidModuleError
 
@@ -73,7 +74,9 @@ def new_engine(*, stack_bytes: int, deterministic: bool) -> wasmtime.Engine:
     config.wasm_custom_page_sizes = False
     config.wasm_wide_arithmetic = False
     config.wasm_relaxed_simd = False
-    config.wasm_component_model = False
+    config.wasm_component_model = True
+    config.wasm_component_model_map = False
+    config.wasm_component_model_implements = False
     config.cranelift_nan_canonicalization = deterministic
     return wasmtime.Engine(config)
 
@@ -92,7 +95,19 @@ def compile_module(engine: wasmtime.Engine, wasm: bytes) -> wasmtime.Module:
         raise InvalidModuleError(f"The module is refused: {first_line(error)}.") from error
 
 
-def serialized(module: wasmtime.Module) -> bytes:
+def compile_component(engine: wasmtime.Engine, wasm: bytes) -> wit.Component:
+    """Compile in this process.
+
+    Raises:
+        InvalidModuleError: The compiler refuses the bytes.
+    """
+    try:
+        return wit.Component(engine, bytearray(wasm))
+    except wasmtime.WasmtimeError as error:
+        raise InvalidModuleError(f"The component is refused: {first_line(error)}.") from error
+
+
+def serialized(module: wasmtime.Module | wit.Component) -> bytes:
     """Return the machine code, for `unsafe_deserialized`."""
     return bytes(module.serialize())
 
@@ -105,6 +120,18 @@ def unsafe_deserialized(engine: wasmtime.Engine, code: bytes) -> wasmtime.Module
     """
     try:
         return wasmtime.Module.deserialize(engine, code)
+    except wasmtime.WasmtimeError as error:
+        raise CompileBudgetError(f"Compiled code does not load: {first_line(error)}.") from error
+
+
+def unsafe_deserialized_component(engine: wasmtime.Engine, code: bytes) -> wit.Component:
+    """Load machine code that this library made. It is run as it is, so it must be ours.
+
+    Raises:
+        CompileBudgetError: The library does not take it.
+    """
+    try:
+        return wit.Component.deserialize(engine, code)
     except wasmtime.WasmtimeError as error:
         raise CompileBudgetError(f"Compiled code does not load: {first_line(error)}.") from error
 
