@@ -30,7 +30,7 @@ from toka.tools import ToolRegistry, Workspace
 from toka.types import NANOSECONDS, Message, SystemClock, child_agent, ulid
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
 
     from toka.agent_runtime import TaskContext
@@ -38,12 +38,33 @@ if TYPE_CHECKING:
     from toka.llm_gateway import Model
     from toka.orchestration import RunDefinition, RunResult
     from toka.runtime import Receipt, Runtime
-    from toka.store.core import EventStore
+    from toka.store.core import Absent, EventStore, Expected, NewEvent
+    from toka.store.core import Receipt as StoreReceipt
     from toka.types import AgentId, Clock, Json, Operation
 
     Work = Callable[[TaskContext], Awaitable[Json]]
 
 _modules = count()
+
+
+class NotingStore(MemoryStore):
+    """Notes where each commit ends: a commit is on disk whole or not at all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ends = [0]
+
+    async def append(
+        self,
+        events: Sequence[NewEvent],
+        *,
+        streams: Mapping[str, Expected] | None = None,
+        head: int | None = None,
+        absent: Sequence[Absent] = (),
+    ) -> StoreReceipt:
+        receipt = await super().append(events, streams=streams or {}, head=head, absent=absent)
+        self.ends.append((await self.head()).position)
+        return receipt
 
 
 class VirtualClock:

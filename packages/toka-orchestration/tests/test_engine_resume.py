@@ -26,7 +26,7 @@ from toka.store.core import StoreFailed, StoreLocked, open_store
 from toka.store.memory import MemoryStore
 from toka.types import AgentId, Failure, SpawnAgent, TerminateAgent, task_id
 
-from .engine_world import World, badly, copy_log, forever, path, reasons, states, task
+from .engine_world import NotingStore, World, badly, copy_log, forever, path, reasons, states, task
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -97,26 +97,6 @@ async def recorded(store: EventStore) -> set[str]:
             number = body.intent.name.removeprefix("effect-")
             found.add(f"{task.partition('/')[2]} {attempts[task]} {number}")
     return found
-
-
-class NotingStore(MemoryStore):
-    """Notes where each commit ends: a commit is on disk whole or not at all."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.ends = [0]
-
-    async def append(
-        self,
-        events: Sequence[NewEvent],
-        *,
-        streams: Mapping[str, Expected] | None = None,
-        head: int | None = None,
-        absent: Sequence[Absent] = (),
-    ) -> Receipt:
-        receipt = await super().append(events, streams=streams or {}, head=head, absent=absent)
-        self.ends.append((await self.head()).position)
-        return receipt
 
 
 async def test_a_run_goes_on_from_every_commit_of_its_log_to_the_same_end(world: World):

@@ -10,6 +10,7 @@ from toka.orchestration._errors import (
     Interrupted,
     MissingKeyError,
     OrchestrationError,
+    RunActive,
     RunBusy,
     SeveralSpecErrors,
     SpecChanged,
@@ -19,9 +20,11 @@ from toka.orchestration._errors import (
     SpecInputError,
     SpecStructureError,
     SpecSyntaxError,
+    StepNotRecorded,
     UnknownDependencyError,
     UnknownKeyError,
     UnknownRun,
+    UnknownStep,
 )
 from toka.orchestration._grants import VAULT, TokenDesk
 from toka.orchestration._graph import Plan
@@ -31,9 +34,11 @@ from toka.orchestration._permissions import Granted, resolve_permissions
 from toka.orchestration._place import Place, SpecWarning
 from toka.orchestration._plan import active_tasks, plan, plan_tasks
 from toka.orchestration._ready import Impossible, Ready, ready
+from toka.orchestration._retry import define_retry, require_source_unchanged
 from toka.orchestration._run import (
     AgentResult,
     ObjectiveResult,
+    RetryOf,
     RunDefinition,
     RunResult,
     require_unchanged,
@@ -63,6 +68,8 @@ __all__ = [
     "Place",
     "Plan",
     "Ready",
+    "RetryOf",
+    "RunActive",
     "RunBusy",
     "RunDefinition",
     "RunResult",
@@ -80,13 +87,16 @@ __all__ = [
     "SpecStructureError",
     "SpecSyntaxError",
     "SpecWarning",
+    "StepNotRecorded",
     "TaskView",
     "TokenDesk",
     "UnknownDependencyError",
     "UnknownKeyError",
     "UnknownRun",
+    "UnknownStep",
     "active_tasks",
     "check_run_id",
+    "define_retry",
     "define_run",
     "find_run",
     "load_run",
@@ -97,6 +107,7 @@ __all__ = [
     "plan_tasks",
     "playbook_of",
     "ready",
+    "require_source_unchanged",
     "require_unchanged",
     "resolve_inputs",
     "resolve_permissions",

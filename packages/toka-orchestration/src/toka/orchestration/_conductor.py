@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from toka.agent_runtime import AgentRuntime, Program, TaskContext, TaskOptions, TaskOutcome
     from toka.kernel import AgentState, TaskState
     from toka.orchestration._grants import TokenDesk
+    from toka.orchestration._retry import Kept
     from toka.orchestration._run import RunDefinition
     from toka.runtime import Logged, Receipt, Runtime
     from toka.tools import Workspace
@@ -61,6 +62,7 @@ class Conductor:
         desk: TokenDesk,
         run: AgentId,
         definition: RunDefinition,
+        kept: Kept,
     ) -> None:
         self.run = run
         self.definition = definition
@@ -68,6 +70,7 @@ class Conductor:
         self._runtime = runtime
         self._agents = agents
         self._desk = desk
+        self._kept = kept
         self._family = permissions_of_family(run, self._granted(run))
         # Relative paths start where the run was begun; the log and the keys are nobody's to touch.
         self._workspace = _at(agents.workspace, definition.workspace)
@@ -176,6 +179,7 @@ class Conductor:
             lambda: self._desk.token_for(agent, permissions),
             variables,
             options=options,
+            copies=self._kept.get(identifier, {}),
         )
 
     def _program(

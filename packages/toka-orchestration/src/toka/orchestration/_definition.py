@@ -192,4 +192,6 @@ def permissions_of(definition: RunDefinition) -> tuple[str, ...]:
     Raises:
         SpecError: As for `permissions_of_agents`.
     """
-    return (*permissions_of_agents(definition), f"agent:spawn:{definition.name}")
+    own = (*permissions_of_agents(definition), f"agent:spawn:{definition.name}")
+    retries = definition.retries
+    return own if retries is None else (*own, f"event:read:{retries.run}/**")

@@ -24,6 +24,7 @@ from toka.orchestration._faults import single_error
 from toka.orchestration._history import find_run, load_run, result_of, trace_of
 from toka.orchestration._plan import Plans
 from toka.orchestration._ready import ready
+from toka.orchestration._retry import kept_outcomes
 from toka.orchestration._run import RunDefinition
 from toka.orchestration._time import ends_by
 from toka.orchestration._view import Runs
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from toka.orchestration._grants import TokenDesk
     from toka.orchestration._graph import Plan
     from toka.orchestration._ready import Impossible
+    from toka.orchestration._retry import Kept
     from toka.orchestration._run import RunResult
     from toka.orchestration._view import RunView
     from toka.runtime import Receipt, Runtime
@@ -106,13 +108,18 @@ class Orchestrator:
             AuthenticationError: The token is not good.
             Rejected: The token does not cover what the run's agents ask for.
         """
+        retries = definition.retries
         spawn = SpawnAgent(
-            None, definition.name, permissions_of_agents(definition), spec=definition.encode()
+            None,
+            definition.name,
+            permissions_of_agents(definition),
+            spec=definition.encode(),
+            copies_from=None if retries is None else retries.run,
         )
         message = Message(token, spawn, idempotency_key)
         receipt = await self.runtime.submit(message, at_door=at_door)
         begun = _begun(receipt, definition, self.runtime.tracing.current)
-        if not receipt.is_repeated:
+        if not receipt.is_repeated and retries is None:
             self._begun[begun.view.run] = begun
             if len(self._begun) > BEGUN_KEPT:
                 self._begun.popitem(last=False)
@@ -160,6 +167,8 @@ class Orchestrator:
             RunBusy: It is being executed here already.
             ArtifactsUnusable: There is no place for what it makes.
             StepDiffers: A program is not the one that the run began with.
+            OutcomeMissing: A step was copied from another run, and the log has its outcome no more.
+            StepNotRecorded: The run retries one whose log was compacted.
             EntryInvalid: The code of a half-done task cannot be loaded any more.
             Rejected: Another holder runs one of its tasks.
             Interrupted: A task is given back again and again.
@@ -193,7 +202,10 @@ class Orchestrator:
 
     async def _execute(self, view: RunView, definition: RunDefinition) -> None:
         _make_folder(definition.artifacts)
-        conductor = Conductor(self.runtime, self._agents, self._desk, view.run, definition)
+        kept: Kept = {}
+        if definition.retries is not None:
+            kept = await kept_outcomes(self.runtime.store, definition, view.run)
+        conductor = Conductor(self.runtime, self._agents, self._desk, view.run, definition, kept)
         try:
             await _Execution(self.runtime, conductor, view, self._plans.of(definition.agents)).run()
         finally:

@@ -5,6 +5,9 @@
         ├── UnknownRun                   orchestration.unknown_run       not in this log
         ├── RunBusy                      orchestration.run_busy          being run here already
         ├── Interrupted                  orchestration.interrupted       a task does not get ahead
+        ├── RunActive                    orchestration.run_active        it cannot be retried yet
+        ├── UnknownStep                  orchestration.unknown_step      not of this run
+        ├── StepNotRecorded              orchestration.step_not_recorded its outcome is gone
         ├── SpecChanged                  orchestration.spec_changed      under a half-done run
         ├── ArtifactsUnusable            orchestration.artifacts_unusable
         └── SpecError                    spec.invalid            a specification cannot be used
@@ -61,6 +64,24 @@ class Interrupted(OrchestrationError):
     """A task is given back again and again, with nobody having suspended it."""
 
     default_code = "orchestration.interrupted"
+
+
+class RunActive(OrchestrationError):
+    """A run that has not ended cannot be retried: what it would take over may still change."""
+
+    default_code = "orchestration.run_active"
+
+
+class UnknownStep(OrchestrationError):
+    """A run has no step with that event."""
+
+    default_code = "orchestration.unknown_step"
+
+
+class StepNotRecorded(OrchestrationError):
+    """The log has the outcomes of a run's steps no more."""
+
+    default_code = "orchestration.step_not_recorded"
 
 
 class SpecChanged(OrchestrationError):

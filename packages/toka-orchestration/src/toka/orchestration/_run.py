@@ -19,6 +19,7 @@ from toka.types import (
     AgentId,
     AgentSpec,
     Amounts,
+    EventId,
     JsonObject,
     StepDefinition,
     TaskDefinition,
@@ -32,6 +33,15 @@ DEFAULT_SPAWN_TIMEOUT: Final = 30 * NANOSECONDS
 
 RunState: TypeAlias = Literal["completed", "failed", "cancelled", "interrupted"]
 """An interrupted run has not ended and can be gone on with."""
+
+
+@attrs.frozen
+class RetryOf:
+    """Which run is done anew, and from where on."""
+
+    run: AgentId
+    step: EventId
+    """An event of the first step that is done anew; what does not follow it is taken over."""
 
 
 @attrs.frozen
@@ -59,6 +69,8 @@ class RunDefinition:
     """Nanoseconds within which an agent's spawning must be on disk."""
     timeout: int | None = None
     """Nanoseconds for the whole run."""
+    retries: RetryOf | None = None
+    """The earlier run whose outcomes are taken over."""
 
     def encode(self) -> msgspec.Raw:
         """Return the definition as JSON."""

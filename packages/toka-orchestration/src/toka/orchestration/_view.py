@@ -23,6 +23,7 @@ from toka.kernel import (
     ApprovalRequested,
     ApprovalResolved,
     StepCompleted,
+    StepCopied,
     StepFailed,
     StepStarted,
     TaskCancelled,
@@ -107,6 +108,8 @@ class TaskView:
     reason: str = ""
     result: msgspec.Raw = NULL
     """`null` while it has none."""
+    copied: int = 0
+    """Of the steps, those whose outcomes were taken over from an earlier run."""
     attempts: list[AttemptView] = attrs.Factory(list[AttemptView])
 
 
@@ -152,6 +155,8 @@ class RunView:
     """Steps that all agents have done."""
     spent: Amounts = NOTHING
     """What all agents have used up."""
+    copied: int = 0
+    """Of the steps, those whose outcomes were taken over from an earlier run."""
 
     @property
     def root(self) -> AgentView:
@@ -252,7 +257,7 @@ def _apply_task(run: RunView, view: AgentView, event: KernelEvent) -> None:
     if task is None:
         return
     match body:
-        case StepStarted() | StepCompleted() | StepFailed():
+        case StepStarted() | StepCompleted() | StepCopied() | StepFailed():
             _apply_step(run, view, task, body)
         case ApprovalRequested() | ApprovalResolved() | ApprovalExpired():
             _apply_approval(run, view, task, event)
@@ -305,9 +310,16 @@ def _end_attempt(task: TaskView, event: KernelEvent) -> None:
 
 
 def _apply_step(
-    run: RunView, view: AgentView, task: TaskView, body: StepStarted | StepCompleted | StepFailed
+    run: RunView,
+    view: AgentView,
+    task: TaskView,
+    body: StepStarted | StepCompleted | StepCopied | StepFailed,
 ) -> None:
-    if body.intent is not None:
+    if isinstance(body, StepCopied):
+        task.step = body.name
+        run.copied += 1
+        task.copied += 1
+    elif body.intent is not None:
         task.step = body.intent.name
     if not isinstance(body, StepStarted):
         run.steps += 1
@@ -315,7 +327,7 @@ def _apply_step(
         task.steps += 1
         if task.attempts:
             task.attempts[-1].steps += 1
-        if body.toll is not None:
+        if not isinstance(body, StepCopied) and body.toll is not None:
             run.spent += body.toll.spent
             view.spent += body.toll.spent
             task.spent += body.toll.spent
