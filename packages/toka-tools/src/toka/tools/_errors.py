@@ -16,6 +16,7 @@
     │   ├── PathChangedError       tools.path_changed        a link was swapped in under the call
     │   └── TextNotThereError      tools.text_not_there      not there, or not as often as said
     ├── QueryError                 tools.query_failed        refused, wrong, or no database
+    ├── RepositoryError            tools.repository_error    no repository, or Git refuses
     ├── CommandStartError          tools.command_not_started
     ├── SandboxUnavailableError    tools.sandbox_unavailable this machine does not prove the level
     ├── RemoteToolError            tools.remote_failed       what is behind a tool said so
@@ -133,6 +134,12 @@ class QueryError(ToolError):
     """A database refused a statement, could not do it, or is none."""
 
     default_code = "tools.query_failed"
+
+
+class RepositoryError(ToolError):
+    """There is no repository, or Git does not understand what it was asked about it."""
+
+    default_code = "tools.repository_error"
 
 
 class CommandStartError(ToolError):

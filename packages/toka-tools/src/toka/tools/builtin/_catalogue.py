@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from toka.tools.builtin._edit_file import EditFile
 from toka.tools.builtin._fetch_page import FetchPage
+from toka.tools.builtin._git import GitDiff, GitLog, GitStatus
 from toka.tools.builtin._http_request import HttpRequest
 from toka.tools.builtin._list_files import ListFiles
 from toka.tools.builtin._query_sqlite import QuerySqlite
@@ -25,6 +26,9 @@ def builtin_tools() -> tuple[Tool, ...]:
         AppendFile(),
         EditFile(),
         FetchPage(),
+        GitDiff(),
+        GitLog(),
+        GitStatus(),
         HttpRequest(),
         ListFiles(),
         QuerySqlite(),

@@ -1,0 +1,1 @@
+"""Repositories of Git, asked without letting them name anything that runs."""
