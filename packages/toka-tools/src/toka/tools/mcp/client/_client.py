@@ -158,6 +158,15 @@ class McpClient:
         connection = await self._connected()
         return tuple(connection.offers.values())
 
+    async def refresh(self) -> tuple[Offer, ...]:
+        """Have the server list its tools again, and judge them by the pins that there are now.
+
+        Raises:
+            ToolError: It cannot be reached.
+        """
+        self._stale = True
+        return await self.offers()
+
     @property
     def revision(self) -> str | None:
         """The revision of the protocol that was agreed on, once there is a connection."""

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from toka.tools.mcp.client._config import ServerConfig
     from toka.tools.mcp.client._transport import OnMessage, Outgoing
 
-MAX_CHALLENGES: Final = 4
+MAX_CHALLENGES: Final = 3
 MAX_RESUMPTIONS: Final = 10
 DEFAULT_RETRY_MS: Final = 1_000
 GOODBYE_SECONDS: Final = 2.0

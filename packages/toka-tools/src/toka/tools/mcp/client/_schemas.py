@@ -95,6 +95,9 @@ def _vet_node(node: dict[str, object], root: JsonObject, what: str) -> None:
 
 
 def _resolve(reference: str, root: JsonObject, what: str) -> object:
+    fragment = reference.removeprefix("#")
+    if fragment and not fragment.startswith("/"):
+        return _anchored(fragment, root, what)
     node: object = root
     for part in reference.removeprefix("#").split("/")[1:]:
         key = part.replace("~1", "/").replace("~0", "~")
@@ -105,9 +108,14 @@ def _resolve(reference: str, root: JsonObject, what: str) -> object:
             node = several[int(key)] if int(key) < len(several) else None
         else:
             raise UnusableDefinitionError(f"{what} refers to something that it does not hold.")
-    if reference not in ("#", "") and not reference.startswith("#/"):
-        raise UnusableDefinitionError(f"{what} refers to something by another way than a path.")
     return node
+
+
+def _anchored(name: str, root: JsonObject, what: str) -> object:
+    for _, node in _nodes(root):
+        if node.get("$anchor") == name:
+            return node
+    raise UnusableDefinitionError(f"{what} refers to something that it does not hold.")
 
 
 @lru_cache(maxsize=512)

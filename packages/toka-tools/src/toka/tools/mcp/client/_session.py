@@ -112,7 +112,7 @@ class Session:
         self.revision = LATEST_STATELESS
         try:
             with anyio.fail_after(DISCOVER_SECONDS):
-                result = await self.request("server/discover", {})
+                result = await self._offer_revision()
         except (RemoteError, ProtocolError, TimeoutError, HttpStatusError) as error:
             # Whatever a server of the other era answers, it is not this. Only one that names its
             # revisions, of which none is of the other era either, is worth an error.
@@ -128,6 +128,15 @@ class Session:
             return False
         self.capabilities = _object(result.get("capabilities"))
         return True
+
+    async def _offer_revision(self) -> dict[str, Json]:
+        try:
+            return await self.request("server/discover", {})
+        except RemoteError as error:
+            # What a server refuses and names as supported in one answer it is asked once more.
+            if LATEST_STATELESS not in _supported(error):
+                raise
+        return await self.request("server/discover", {})
 
     async def _initialize(self) -> None:
         self.revision = None
@@ -331,12 +340,12 @@ class Session:
             return  # Who asked is gone.
 
     async def listen(self) -> None:
-        """Wait for the server to say that its tools changed, as long as it does that."""
-        tools = self.capabilities.get("tools")
-        if not isinstance(tools, dict) or tools.get("listChanged") is not True:
-            return
+        """Take what the server says unasked, as long as it wants to: changes, and questions."""
         if not self.stateless:
             await self._transport.listen()
+            return
+        tools = self.capabilities.get("tools")
+        if not isinstance(tools, dict) or tools.get("listChanged") is not True:
             return
         wanted: JsonObject = {"notifications": {"toolsListChanged": True}}
         try:
@@ -361,12 +370,16 @@ def _client_info() -> dict[str, Json]:
 
 
 def _only_other_revisions(error: BaseException) -> bool:
+    supported = _supported(error)
+    return bool(supported) and not any(one in HANDSHAKE_REVISIONS for one in supported)
+
+
+def _supported(error: BaseException) -> list[Json]:
+    """Return the revisions that an error names, if it is about them."""
     if not isinstance(error, RemoteError) or error.number != UNSUPPORTED_REVISION:
-        return False
+        return []
     supported = error.data.get("supported") if isinstance(error.data, dict) else None
-    if not isinstance(supported, list):
-        return False
-    return not any(one in HANDSHAKE_REVISIONS for one in supported)
+    return supported if isinstance(supported, list) else []
 
 
 def _no_revision(server: str) -> ProtocolError:
