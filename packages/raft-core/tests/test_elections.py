@@ -269,6 +269,20 @@ def test_case_31_a_late_self_vote_is_ignored() -> None:
     assert role(node) is Role.CANDIDATE
 
 
+def test_nobody_leads_before_the_own_vote_is_on_disk() -> None:
+    # Found by seeds: a leader that forgets its term in a crash wins that term again, by the votes
+    # of those who gave them before, and names two entries alike.
+    node = make_node(1, make_storage(), async_storage_writes=True)
+    node.campaign()
+    (request,) = of_type(node.ready().messages, MessageType.STORAGE_APPEND)
+    (self_vote,) = request.responses
+    for voter in (2, 3):
+        node.step(Message(type=MessageType.VOTE_RESP, to=1, sender=voter, term=term(node)))
+    assert role(node) is Role.CANDIDATE
+    node.step(self_vote)
+    assert role(node) is Role.LEADER
+
+
 def test_case_32_a_returning_node_does_not_disturb() -> None:
     group = Network(pre_vote=True, check_quorum=True)
     leader = group.until_leader()

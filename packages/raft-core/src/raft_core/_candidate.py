@@ -36,9 +36,19 @@ def on_vote(raft: Raft, message: Message) -> None:
     elif result is VoteResult.WON and raft.role is not Role.FOLLOWER:
         if raft.role is Role.PRE_CANDIDATE:
             _election.campaign(raft, _election.Campaign.ELECTION)
-        else:
+        elif _may_lead(raft):
             raft.become_leader()
             _replication.broadcast_append(raft)
+
+
+def _may_lead(raft: Raft) -> bool:
+    """Say whether the own vote is counted, and so on disk.
+
+    A leader that forgets its term in a crash could win the same term again, by the votes of those
+    who gave them before, and give an index another entry of the same term. The votes of the others
+    can come before a slow disk has written the own one, which then decides.
+    """
+    return raft.tracker.votes.get(raft.id, False)
 
 
 def on_read_index(_raft: Raft, _message: Message) -> None:

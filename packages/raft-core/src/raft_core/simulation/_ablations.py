@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from raft_core import (
+    _candidate,
     _changer,
     _election,
     _follower,
@@ -71,6 +72,20 @@ class Ablation:
 
 
 _OPTIONS: Final[Mapping[str, int]] = {"options": 1}
+_SLOW_DISKS: Final[Mapping[str, int]] = {
+    "asynchronous": 1,
+    "nodes": 5,
+    "learners": 0,
+    "spares": 0,
+    "delay": 5,
+    "loss": 0,
+    "disk_delay": 40,
+    "unrest": 100,
+    "crashes": 6,
+    "campaigns": 6,
+    "slow_disks": 6,
+    "partitions": 3,
+}
 _RAFT: Final = _raft.Raft
 _LOG: Final = _log.RaftLog
 _JOINT: Final = _quorum.JointConfig
@@ -114,6 +129,7 @@ ABLATIONS: Final[tuple[Ablation, ...]] = (
             (_unstable.Unstable, "stable_to", without.stable_by_index),
             (_persistence, "on_append_done_in_earlier_term", without.count_late_writes),
         ),
+        _SLOW_DISKS,
     ),
     Ablation(
         "vote-twice",
@@ -321,6 +337,11 @@ ABLATIONS: Final[tuple[Ablation, ...]] = (
 #: Safeguards whose loss runs do not notice within the bound: what they have yet to learn.
 UNNOTICED: Final[tuple[Ablation, ...]] = (
     Ablation(
+        "lead-before-own-vote",
+        "A candidate leads by the votes of others while its own term is not on disk.",
+        ((_candidate, "_may_lead", without.yes),),
+    ),
+    Ablation(
         "incoming-elects",
         "In a joint configuration the incoming half alone elects.",
         ((_JOINT, "vote_result", without.incoming_elects),),
@@ -383,7 +404,7 @@ FOUND_AT: Final[Mapping[str, int]] = {
     "no-sync": 0,
     "forget-vote": 0,
     "forget-term": 3,
-    "replaced-write-counts": 273,
+    "replaced-write-counts": 13,
     "vote-twice": 3,
     "ignore-the-log": 5,
     "half-elects": 6,
