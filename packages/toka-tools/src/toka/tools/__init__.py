@@ -13,6 +13,8 @@ from toka.tools._errors import (
     InvalidArgumentsError,
     InvalidManifestError,
     InvalidToolError,
+    NoPersonError,
+    NotesError,
     PageNotTextError,
     PathChangedError,
     PathDeniedError,
@@ -27,6 +29,7 @@ from toka.tools._errors import (
     WrongFileTypeError,
 )
 from toka.tools._function import FunctionTool, tool
+from toka.tools._person import CallbackPerson, Person, Question
 from toka.tools._registry import (
     ENTRY_POINT_GROUP,
     ToolRegistry,
@@ -45,6 +48,7 @@ from toka.tools.manifests._manifest import (
     load_manifest,
     parse_manifest,
 )
+from toka.tools.notes import FileNotes, MemoryNotes, Note, Notes
 from toka.tools.sandbox import SandboxLevel, SandboxPolicy
 from toka.types import SideEffect
 
@@ -53,10 +57,12 @@ __all__ = [
     "AccessDeniedError",
     "AddressDeniedError",
     "AlreadyRegisteredError",
+    "CallbackPerson",
     "CommandDeniedError",
     "CommandStartError",
     "FileAccessError",
     "FileMissingError",
+    "FileNotes",
     "FunctionTool",
     "Grants",
     "HttpRequestError",
@@ -65,10 +71,17 @@ __all__ = [
     "InvalidToolError",
     "LoadedManifest",
     "ManifestDirectory",
+    "MemoryNotes",
+    "NoPersonError",
+    "Note",
+    "Notes",
+    "NotesError",
     "PageNotTextError",
     "PathChangedError",
     "PathDeniedError",
+    "Person",
     "QueryError",
+    "Question",
     "RemoteToolError",
     "RepositoryError",
     "ResourceLimits",

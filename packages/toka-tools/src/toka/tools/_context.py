@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from toka.capability.core import Permission
+    from toka.tools._person import Person
+    from toka.tools.notes._notes import Notes
 
 
 class Grants(Protocol):
@@ -52,6 +54,16 @@ class Workspace:
     """Home and temporary directory of commands; without one they are told `/nonexistent`."""
     protected: tuple[Path, ...] = attrs.field(default=(), converter=_all_absolute)
     """No file tool touches anything here, whatever is granted: the event log and the keys."""
+    notes: Path | None = attrs.field(default=None, converter=_absolute_or_none)
+    """The file of its notes, if it keeps any."""
+
+
+def _notes_of(context: ToolContext) -> Notes | None:
+    if context.workspace.notes is None:
+        return None
+    from toka.tools.notes import FileNotes  # noqa: PLC0415 - it imports this distribution's face
+
+    return FileNotes(context.workspace.notes)
 
 
 @attrs.frozen
@@ -72,3 +84,7 @@ class ToolContext:
     clock: Clock = attrs.field(factory=SystemClock)
     environment: Mapping[str, str] = attrs.field(factory=dict[str, str])
     """Variables that every command is given, such as the trace that the call belongs to."""
+    person: Person | None = None
+    """Whom `ask_person` asks."""
+    notes: Notes | None = attrs.field(default=attrs.Factory(_notes_of, takes_self=True))
+    """Where notes are kept; those of the workspace unless others are given."""

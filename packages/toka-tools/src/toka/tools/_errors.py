@@ -17,6 +17,8 @@
     │   └── TextNotThereError      tools.text_not_there      not there, or not as often as said
     ├── QueryError                 tools.query_failed        refused, wrong, or no database
     ├── RepositoryError            tools.repository_error    no repository, or Git refuses
+    ├── NotesError                 tools.notes_failed        nowhere to keep them, or no room
+    ├── NoPersonError              tools.no_person           nobody to ask, or no fitting answer
     ├── CommandStartError          tools.command_not_started
     ├── SandboxUnavailableError    tools.sandbox_unavailable this machine does not prove the level
     ├── RemoteToolError            tools.remote_failed       what is behind a tool said so
@@ -140,6 +142,18 @@ class RepositoryError(ToolError):
     """There is no repository, or Git does not understand what it was asked about it."""
 
     default_code = "tools.repository_error"
+
+
+class NotesError(ToolError):
+    """There is nowhere to keep notes, no room for another, or they cannot be read or written."""
+
+    default_code = "tools.notes_failed"
+
+
+class NoPersonError(ToolError):
+    """There is nobody to ask, or the answer is none that was asked for."""
+
+    default_code = "tools.no_person"
 
 
 class CommandStartError(ToolError):
