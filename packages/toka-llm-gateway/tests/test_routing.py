@@ -26,6 +26,7 @@ from toka.llm_gateway import (
     ToolSchema,
     Usage,
 )
+from toka.llm_gateway.routing._cached import digest_of
 from toka.llm_gateway.routing._limited import FairGate
 from toka.llm_gateway.testing import ScriptedModel, reply
 from toka.types import InvalidValueError
@@ -318,7 +319,7 @@ async def test_a_failure_is_not_shared():
 
 async def test_what_else_lies_in_a_cache_is_nothing(cache):
     model = CachedModel(ScriptedModel([reply("x")]), cache)
-    cache.put(model._key(ask()), b"{}")
+    cache.put(digest_of(model.provider, model.name, ask()), b"{}")
     assert not (await model.complete(ask())).cached
 
 

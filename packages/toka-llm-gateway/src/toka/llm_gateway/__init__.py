@@ -100,6 +100,7 @@ from toka.llm_gateway.providers._models import (
     OpenAIResponsesModel,
 )
 from toka.llm_gateway.providers._presets import PRESETS, ModelFactory, Preset, make_model
+from toka.llm_gateway.routing._alike import AlikeModel
 from toka.llm_gateway.routing._balanced import BalancedModel
 from toka.llm_gateway.routing._breaker import RouteState
 from toka.llm_gateway.routing._cached import CachedModel, MemoryCache, ResponseCache, SqliteCache
@@ -115,6 +116,7 @@ __all__ = [
     "MAX_RESPONSE_BYTES",
     "OPENAI_URL",
     "PRESETS",
+    "AlikeModel",
     "AnthropicModel",
     "ApiKey",
     "ArgumentsDelta",

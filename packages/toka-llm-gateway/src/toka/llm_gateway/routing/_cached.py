@@ -146,7 +146,7 @@ class CachedModel:
         self._flights: Final[dict[bytes, _Flight]] = {}
 
     async def complete(self, request: ModelRequest) -> ModelResponse:
-        key = self._key(request)
+        key = digest_of(self.provider, self.name, request)
         while True:
             kept = self._kept(key)
             if kept is not None:
@@ -160,7 +160,7 @@ class CachedModel:
             # Whoever asked failed or left: the next of those who wait asks.
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[StreamEvent, None]:
-        key = self._key(request)
+        key = digest_of(self.provider, self.name, request)
         kept = self._kept(key)
         if kept is not None:
             for event in events_of(kept):
@@ -196,26 +196,28 @@ class CachedModel:
             # Written by something else: the same as nothing.
             return None
 
-    def _key(self, request: ModelRequest) -> bytes:
-        spoken = [message_record(message) for message in request.messages]
-        system = request.system
-        said = system if isinstance(system, str) else [_system(part) for part in system]
-        asked = {
-            "model": [self.provider, request.model or self.name],
-            "tenant": request.metadata.get(TENANT, ""),
-            "messages": spoken,
-            "system": said,
-            "tools": [attrs.asdict(tool) for tool in request.tools],
-            "choice": request.tool_choice and attrs.asdict(request.tool_choice),
-            "output": request.output and attrs.asdict(request.output),
-            "native": request.native and attrs.asdict(request.native),
-            "bounds": [request.max_output_tokens, request.temperature, request.top_p],
-            "stop": request.stop,
-            "effort": request.effort,
-        }
-        import hashlib  # noqa: PLC0415 - loads OpenSSL; only who caches pays
 
-        return hashlib.sha256(_ENCODER.encode(asked)).digest()
+def digest_of(provider: str, name: str, request: ModelRequest) -> bytes:
+    """Return a digest of everything that bears on the answer, and of the tenant."""
+    spoken = [message_record(message) for message in request.messages]
+    system = request.system
+    said = system if isinstance(system, str) else [_system(part) for part in system]
+    asked = {
+        "model": [provider, request.model or name],
+        "tenant": request.metadata.get(TENANT, ""),
+        "messages": spoken,
+        "system": said,
+        "tools": [attrs.asdict(tool) for tool in request.tools],
+        "choice": request.tool_choice and attrs.asdict(request.tool_choice),
+        "output": request.output and attrs.asdict(request.output),
+        "native": request.native and attrs.asdict(request.native),
+        "bounds": [request.max_output_tokens, request.temperature, request.top_p],
+        "stop": request.stop,
+        "effort": request.effort,
+    }
+    import hashlib  # noqa: PLC0415 - loads OpenSSL; only who caches pays
+
+    return hashlib.sha256(_ENCODER.encode(asked)).digest()
 
 
 def _system(part: Part) -> object:
