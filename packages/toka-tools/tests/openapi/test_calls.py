@@ -19,14 +19,13 @@ from toka.tools import (
     effect_of,
 )
 from toka.tools.openapi import (
-    EnvironmentSecrets,
     InvalidDocumentError,
     InvalidResultError,
     OpenApiOptions,
-    SecretMissingError,
     fetch_openapi,
     parse_openapi,
 )
+from toka.tools.secrets import EnvironmentSecrets, SecretMissingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

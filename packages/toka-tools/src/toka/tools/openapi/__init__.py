@@ -3,7 +3,6 @@
 from toka.tools.openapi._errors import (
     InvalidDocumentError,
     InvalidResultError,
-    SecretMissingError,
     UnsupportedOperationError,
 )
 from toka.tools.openapi._load import (
@@ -14,18 +13,14 @@ from toka.tools.openapi._load import (
     parse_openapi,
 )
 from toka.tools.openapi._options import OpenApiOptions
-from toka.tools.openapi._secrets import EnvironmentSecrets, Secrets
 from toka.tools.openapi._tool import OpenApiTool
 
 __all__ = [
-    "EnvironmentSecrets",
     "InvalidDocumentError",
     "InvalidResultError",
     "OpenApiOptions",
     "OpenApiTool",
     "OpenApiTools",
-    "SecretMissingError",
-    "Secrets",
     "SkippedOperation",
     "UnsupportedOperationError",
     "fetch_openapi",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from toka.tools.http._client import Exchange
     from toka.tools.http._request import Answer
-    from toka.tools.openapi._secrets import Redactor
+    from toka.tools.secrets._secrets import Redactor
     from toka.types import Json, JsonObject
 
 PROBLEM: Final = "application/problem+json"

@@ -3,10 +3,10 @@
     ToolError
     ├── InvalidDocumentError       tools.openapi_invalid     not OpenAPI 3.0 or 3.1
     ├── UnsupportedOperationError  tools.openapi_unsupported one operation cannot be a tool
-    ├── SecretMissingError         tools.secret_missing      a credential that nobody has set
     └── InvalidResultError         tools.invalid_result      an answer that breaks the document
 
-The last two are for calls. An answer with an error status is a result.
+The last is for calls, which raise besides whatever sending a request does. An answer with an error
+status is a result.
 """
 
 from __future__ import annotations
@@ -24,12 +24,6 @@ class UnsupportedOperationError(ToolError, ValueError):
     """An operation of the document uses something that tools cannot do."""
 
     default_code = "tools.openapi_unsupported"
-
-
-class SecretMissingError(ToolError, LookupError):
-    """A call needs a secret that is not set; nothing was sent."""
-
-    default_code = "tools.secret_missing"
 
 
 class InvalidResultError(ToolError, ValueError):

@@ -15,9 +15,9 @@ from toka.tools.openapi._make import ToolMaker
 from toka.tools.openapi._names import tool_name
 from toka.tools.openapi._operation import METHODS, read_operation
 from toka.tools.openapi._options import OpenApiOptions
-from toka.tools.openapi._secrets import read_granted
 from toka.tools.openapi._security import check_schemes
 from toka.tools.openapi._tool import OpenApiTool
+from toka.tools.secrets._secrets import read_granted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from toka.tools.openapi._errors import InvalidDocumentError
-from toka.tools.openapi._secrets import EnvironmentSecrets, Secrets, is_secret_name
+from toka.tools.secrets._secrets import EnvironmentSecrets, Secrets, is_secret_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

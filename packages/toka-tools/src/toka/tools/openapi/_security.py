@@ -13,14 +13,14 @@ import attrs
 
 from toka.tools.http._request import check_headers
 from toka.tools.openapi._errors import InvalidDocumentError, UnsupportedOperationError
-from toka.tools.openapi._secrets import Redactor, read_granted
+from toka.tools.secrets._secrets import Redactor, read_granted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from toka.tools._context import Grants
     from toka.tools.openapi._document import Document
-    from toka.tools.openapi._secrets import Secrets
+    from toka.tools.secrets._secrets import Secrets
     from toka.types import Json
 
 Way: TypeAlias = Literal["header", "query", "cookie"]

@@ -14,17 +14,17 @@ from toka.tools.http._request import Hop, check_headers, send
 from toka.tools.http._url import Target, parse_target
 from toka.tools.openapi._answer import Promise, result_of
 from toka.tools.openapi._body import encode_body
-from toka.tools.openapi._secrets import secret_request
 from toka.tools.openapi._security import fill
 from toka.tools.openapi._serialise import header_value, path_segment, query_pairs
+from toka.tools.secrets._secrets import secret_request
 
 if TYPE_CHECKING:
     from toka.tools._context import ToolContext, Workspace
     from toka.tools.http._request import Answer
     from toka.tools.openapi._operation import Operation
-    from toka.tools.openapi._secrets import Secrets
     from toka.tools.openapi._security import Filled
     from toka.tools.openapi._serialise import Parameter, Place
+    from toka.tools.secrets._secrets import Secrets
     from toka.types import Json, JsonObject, SideEffect
 
 _EXPRESSION = re.compile(r"\{([^{}]*)\}")

@@ -1,4 +1,4 @@
-"""Secrets by name: documents, options and errors hold the name, only a call holds the value."""
+"""Secrets by name: options, tools and errors hold the name, only a call holds the value."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
 
-from toka.tools._errors import AccessDeniedError
-from toka.tools.openapi._errors import SecretMissingError
+from toka.tools._errors import AccessDeniedError, ToolError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,6 +20,12 @@ MIN_REDACTED_CHARACTERS: Final = 4
 """Shorter values are part of ordinary words."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+
+
+class SecretMissingError(ToolError, LookupError):
+    """A call needs a secret that is not set; nothing was sent."""
+
+    default_code = "tools.secret_missing"
 
 
 class Secrets(Protocol):
