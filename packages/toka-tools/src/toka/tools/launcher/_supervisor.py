@@ -90,9 +90,10 @@ def _start(request: Request, nice: int) -> tuple[int, int]:
         except OSError as error:
             os.write(tell, str(error.errno).encode())
         os._exit(127)
+    # Before this side of the pipe is closed: a command that is already running has closed the other.
+    os.write(ready, b"+")
     for descriptor in (tell, say, go):
         os.close(descriptor)
-    os.write(ready, b"+")
     number = os.read(told, 16)
     for descriptor in (told, ready):
         os.close(descriptor)
