@@ -47,6 +47,8 @@ BUILTIN = (
     "run_python",
     "search_files",
     "store_note",
+    "validate_build",
+    "validate_dates",
     "wait",
     "write_file",
 )

@@ -16,6 +16,8 @@ from toka.tools.builtin._read_file import ReadFile
 from toka.tools.builtin._run_command import RunCommand
 from toka.tools.builtin._run_python import RunPython
 from toka.tools.builtin._search_files import SearchFiles
+from toka.tools.builtin._validate_build import ValidateBuild
+from toka.tools.builtin._validate_dates import ValidateDates
 from toka.tools.builtin._wait import Wait
 from toka.tools.builtin._write_file import AppendFile, WriteFile
 
@@ -42,6 +44,8 @@ def builtin_tools() -> tuple[Tool, ...]:
         RunPython(),
         SearchFiles(),
         StoreNote(),
+        ValidateBuild(),
+        ValidateDates(),
         Wait(),
         WriteFile(),
     )

@@ -19,7 +19,8 @@ import attrs
 
 from toka.tools._errors import FileAccessError, RepositoryError
 from toka.tools.files._paths import system_error
-from toka.tools.git._repository import Repository, read_small
+from toka.tools.files._whole import read_whole
+from toka.tools.git._repository import MAX_SMALL_FILE, Repository
 from toka.tools.process._confined import Job, run_job, text_of
 from toka.tools.process._programs import DEFAULT_PATH, find_program
 from toka.tools.process._scratch import scratch
@@ -119,7 +120,7 @@ class Git:
             ToolError: It cannot be read, or is none.
         """
         try:
-            data = read_small(f"{self.repository.common}/config")
+            data = read_whole(f"{self.repository.common}/config", MAX_SMALL_FILE)
         except FileAccessError:
             return []
         copy = self.home / "config"
@@ -173,7 +174,7 @@ def _furnish(home: Path, repository: Repository, listed: list[tuple[str, str]]) 
         for name in _names(place):
             with suppress(FileExistsError):
                 os.symlink(f"{place}/{name}", home / name)  # noqa: PTH211 - plain text
-    (home / "HEAD").write_bytes(read_small(f"{repository.directory}/HEAD"))
+    (home / "HEAD").write_bytes(read_whole(f"{repository.directory}/HEAD", MAX_SMALL_FILE))
     (home / "config").write_text(_format(listed))
 
 

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from toka.tools._errors import FileAccessError, PathDeniedError, RepositoryError
-from toka.tools.files._paths import demand, file_request, open_parent, open_regular, resolve
+from toka.tools.files._paths import demand, file_request, resolve
+from toka.tools.files._whole import read_whole
 
 if TYPE_CHECKING:
     from toka.tools._context import ToolContext, Workspace
 
 PROGRAM_REQUEST: Final = "proc:run:git"
 MAX_SMALL_FILE: Final = 1 << 20
+"""Bytes of what Git keeps in files of a line or a page."""
 
 
 @attrs.frozen
@@ -72,30 +74,18 @@ def find_repository(path: str, workspace: Workspace) -> Repository:
 def _repository(root: str, entry: str, workspace: Workspace) -> Repository:
     real = resolve(entry, workspace)
     if not os.path.isdir(real):  # noqa: PTH112 - real paths are plain text here
-        said = read_small(real).decode("utf-8", "surrogateescape")
+        said = read_whole(real, MAX_SMALL_FILE).decode("utf-8", "surrogateescape")
         if not said.startswith("gitdir: "):
             raise RepositoryError(f"{real} does not say where the repository is.")
         real = resolve(os.path.join(root, said.removeprefix("gitdir: ").strip()), workspace)  # noqa: PTH118 - see above
     common = real
     try:
-        said = read_small(f"{real}/commondir").decode("utf-8", "surrogateescape").strip()
+        said = (
+            read_whole(f"{real}/commondir", MAX_SMALL_FILE)
+            .decode("utf-8", "surrogateescape")
+            .strip()
+        )
         common = resolve(os.path.join(real, said), workspace)  # noqa: PTH118 - see above
     except FileAccessError:
         pass  # A repository of its own has no such file.
     return Repository(root, real, common)
-
-
-def read_small(real: str) -> bytes:
-    """Return a small file of a repository.
-
-    Raises:
-        FileAccessError: It is missing, or no regular file.
-        RepositoryError: It is not small.
-    """
-    with open_parent(real) as (parent, name):
-        descriptor = open_regular(parent, name, real)
-    with os.fdopen(descriptor, "rb") as file:
-        data = file.read(MAX_SMALL_FILE + 1)
-    if len(data) > MAX_SMALL_FILE:
-        raise RepositoryError(f"{real} is longer than {MAX_SMALL_FILE} bytes.")
-    return data
