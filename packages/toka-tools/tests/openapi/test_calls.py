@@ -361,6 +361,34 @@ async def test_a_secret_in_the_query_is_in_no_permission_and_no_result(
     assert "s3cr3t" not in str(value)
 
 
+async def test_a_secret_does_not_follow_a_redirect_to_another_origin(
+    call, server, secrets, context_for
+) -> None:
+    seen: list[str] = []
+
+    async def other(request: web.BaseRequest) -> web.Response:
+        seen.append(f"{request.raw_headers} {request.rel_url}")
+        return web.json_response({})
+
+    runner = web.ServerRunner(web.Server(other))
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    server.answers = [web.HTTPTemporaryRedirect(f"{site.name}/elsewhere")]
+    permissions = (f"net:get:{server.url}/**", f"net:get:{site.name}/**", "net:private:127.0.0.1")
+    value = await call(
+        {"security": [{"key": [], "query": [], "cookie": [], "bearer": []}]},
+        context=context_for(*permissions, *USE),
+        secrets=secrets(mine=SECRET),
+        security=dict.fromkeys(("key", "query", "cookie"), "mine") | {"bearer": "mine"},
+        members=MEMBERS,
+    )
+    await runner.cleanup()
+    assert value["ok"]
+    assert len(seen) == 1
+    assert "s3cr3t" not in seen[0]
+
+
 async def test_user_and_password_are_sent_by_basic(call, server, secrets) -> None:
     value = await call(
         {"security": [{"basic": []}]},
