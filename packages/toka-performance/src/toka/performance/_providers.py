@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import attrs
 from opentelemetry.sdk._logs import LoggerProvider
@@ -15,12 +15,13 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcess
 from toka.performance._errors import NotInstalled
 from toka.performance._log_handler import LogHandler
 from toka.performance._sampler import ShareOfTraces
+from toka.performance._settings import PROTOBUF
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from opentelemetry.sdk._logs.export import LogRecordExporter
-    from opentelemetry.sdk.metrics.export import MetricReader
+    from opentelemetry.sdk.metrics.export import MetricExporter, MetricReader
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace.export import SpanExporter
 
@@ -51,7 +52,7 @@ def make_providers(
     """Return providers that nobody uses yet.
 
     Raises:
-        NotInstalled: OTLP is asked for without the extra `otlp`.
+        NotInstalled: OTLP is asked for in protobuf without the extra `otlp`.
     """
     sent = _otlp(settings) if settings.otlp else None
     reader = InMemoryMetricReader()
@@ -71,10 +72,38 @@ def make_providers(
     return Providers(tracers, meters, loggers, sampler, reader, handler)
 
 
+_Exporters: TypeAlias = "tuple[SpanExporter, MetricExporter, LogRecordExporter]"
+
+
 def _otlp(
     settings: TelemetrySettings,
 ) -> tuple[BatchSpanProcessor, PeriodicExportingMetricReader, BatchLogRecordProcessor]:
     """Return what sends to a collector, each from a thread of its own."""
+    make = _official if settings.otlp_protocol == PROTOBUF else _own
+    spans, metrics, logs = make(settings, (settings.otlp or "").rstrip("/"))
+    limit = settings.timeout * _MILLISECONDS
+    return (
+        BatchSpanProcessor(spans),
+        PeriodicExportingMetricReader(metrics, settings.interval * _MILLISECONDS, limit),
+        BatchLogRecordProcessor(logs),
+    )
+
+
+def _own(settings: TelemetrySettings, base: str) -> _Exporters:
+    from toka.performance._otlp import (  # noqa: PLC0415 - not without a collector
+        OtlpLogs,
+        OtlpMetrics,
+        OtlpSpans,
+        Sender,
+    )
+
+    def to(signal: str) -> Sender:
+        return Sender(f"{base}/v1/{signal}", settings.otlp_headers, settings.timeout)
+
+    return OtlpSpans(to("traces")), OtlpMetrics(to("metrics")), OtlpLogs(to("logs"))
+
+
+def _official(settings: TelemetrySettings, base: str) -> _Exporters:
     try:
         from opentelemetry.exporter.otlp.proto.http._log_exporter import (  # noqa: PLC0415 - an extra
             OTLPLogExporter,
@@ -87,18 +116,13 @@ def _otlp(
         )
     except ImportError as error:
         raise NotInstalled(
-            "OTLP needs the exporter of OpenTelemetry.", hint="Install toka-performance[otlp]."
+            f"{PROTOBUF} needs the exporter of OpenTelemetry.",
+            hint="Install toka-performance[otlp], or let OTLP be sent as http/json.",
         ) from error
-    base = (settings.otlp or "").rstrip("/")
     # None, not an empty mapping, lets the exporter read OTEL_EXPORTER_OTLP_HEADERS.
-    headers = dict(settings.otlp_headers) or None
-    limit = settings.timeout
+    headers, limit = dict(settings.otlp_headers) or None, settings.timeout
     return (
-        BatchSpanProcessor(OTLPSpanExporter(f"{base}/v1/traces", headers=headers, timeout=limit)),
-        PeriodicExportingMetricReader(
-            OTLPMetricExporter(f"{base}/v1/metrics", headers=headers, timeout=limit),
-            settings.interval * _MILLISECONDS,
-            limit * _MILLISECONDS,
-        ),
-        BatchLogRecordProcessor(OTLPLogExporter(f"{base}/v1/logs", headers=headers, timeout=limit)),
+        OTLPSpanExporter(f"{base}/v1/traces", headers=headers, timeout=limit),
+        OTLPMetricExporter(f"{base}/v1/metrics", headers=headers, timeout=limit),
+        OTLPLogExporter(f"{base}/v1/logs", headers=headers, timeout=limit),
     )

@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping  # noqa: TC003 - attrs resolves it
-from typing import Self
+from typing import Final, Self
 
 import attrs
 
 from toka.performance._errors import TelemetryError
+
+JSON: Final = "http/json"
+PROTOBUF: Final = "http/protobuf"
 
 
 def _check_sample(_: object, attribute: attrs.Attribute[float], value: float) -> None:
@@ -20,6 +23,11 @@ def _check_sample(_: object, attribute: attrs.Attribute[float], value: float) ->
 def _check_positive(_: object, attribute: attrs.Attribute[float], value: float) -> None:
     if not value > 0:
         raise TelemetryError(f"{attribute.name} must be more than 0 seconds, not {value}.")
+
+
+def _check_protocol(_: object, attribute: attrs.Attribute[str], value: str) -> None:
+    if value not in (JSON, PROTOBUF):
+        raise TelemetryError(f"{attribute.name} is {JSON} or {PROTOBUF}, not {value[:40]!r}.")
 
 
 def _check_url(_: object, attribute: attrs.Attribute[str | None], value: str | None) -> None:
@@ -38,6 +46,8 @@ class TelemetrySettings:
         sample: The share of traces that are recorded. It is decided where a trace begins, and kept
             by every process that it goes through.
         otlp: Where a collector listens for OTLP over HTTP, such as `http://localhost:4318`.
+        otlp_protocol: `http/json`, or `http/protobuf` for a collector that takes nothing else; that
+            needs the extra `otlp`.
         otlp_headers: Sent along; they may hold a credential, and are never shown.
         interval: Seconds between two exports of metrics.
         timeout: Seconds after which an export is given up.
@@ -54,6 +64,7 @@ class TelemetrySettings:
     attributes: Mapping[str, str] = attrs.field(factory=dict[str, str])
     sample: float = attrs.field(default=1.0, validator=_check_sample)
     otlp: str | None = attrs.field(default=None, validator=_check_url)
+    otlp_protocol: str = attrs.field(default=JSON, validator=_check_protocol)
     otlp_headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
     interval: float = attrs.field(default=10.0, validator=_check_positive)
     timeout: float = attrs.field(default=5.0, validator=_check_positive)
@@ -66,8 +77,9 @@ class TelemetrySettings:
     ) -> Self:
         """Return the settings that OpenTelemetry's own variables ask for.
 
-        `OTEL_SERVICE_NAME`, `OTEL_EXPORTER_OTLP_ENDPOINT` and `OTEL_TRACES_SAMPLER_ARG` are read
-        here, `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_EXPORTER_OTLP_HEADERS` by the SDK itself.
+        `OTEL_SERVICE_NAME`, `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_EXPORTER_OTLP_PROTOCOL` and
+        `OTEL_TRACES_SAMPLER_ARG` are read here, `OTEL_RESOURCE_ATTRIBUTES` by the SDK itself, and
+        `OTEL_EXPORTER_OTLP_HEADERS` and `OTEL_EXPORTER_OTLP_CERTIFICATE` by who sends.
         `OTEL_SDK_DISABLED=true` leaves nothing to export to.
 
         Raises:
@@ -85,4 +97,5 @@ class TelemetrySettings:
             version=version,
             sample=0.0 if disabled else sample,
             otlp=None if disabled else said.get("OTEL_EXPORTER_OTLP_ENDPOINT") or None,
+            otlp_protocol=said.get("OTEL_EXPORTER_OTLP_PROTOCOL") or JSON,
         )

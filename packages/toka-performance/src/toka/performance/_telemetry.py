@@ -101,7 +101,7 @@ def telemetry(settings: TelemetrySettings) -> Generator[Telemetry]:
     """Have the process observed as long as the block runs.
 
     Raises:
-        NotInstalled: OTLP is asked for without the extra `otlp`.
+        NotInstalled: OTLP is asked for in protobuf without the extra `otlp`.
         TelemetryError: the process was observed before, or the port is taken.
     """
     running = start_telemetry(settings)
@@ -130,7 +130,7 @@ def start_telemetry(
             done once in the life of a process.
 
     Raises:
-        NotInstalled: OTLP is asked for without the extra `otlp`.
+        NotInstalled: OTLP is asked for in protobuf without the extra `otlp`.
         TelemetryError: the process was observed before, or the port is taken.
     """
     # The SDK takes long to import, and most processes never switch it on.
