@@ -349,7 +349,8 @@ async def test_a_secret_goes_where_its_scheme_says_and_nowhere_else(
 async def test_a_secret_in_the_query_is_in_no_permission_and_no_result(
     call, server, secrets
 ) -> None:
-    server.answers = [web.HTTPFound("/next?again=s3cr3t%2B%2Fvalue"), web.json_response({})]
+    location = {"Location": "/next?again=s3cr3t%2B%2Fvalue"}
+    server.answers = [web.Response(status=302, headers=location), web.json_response({})]
     value = await call(
         {"security": [{"query": []}]},
         permissions=USE,
@@ -374,7 +375,7 @@ async def test_a_secret_does_not_follow_a_redirect_to_another_origin(
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
-    server.answers = [web.HTTPTemporaryRedirect(f"{site.name}/elsewhere")]
+    server.answers = [web.Response(status=307, headers={"Location": f"{site.name}/elsewhere"})]
     permissions = (f"net:get:{server.url}/**", f"net:get:{site.name}/**", "net:private:127.0.0.1")
     value = await call(
         {"security": [{"key": [], "query": [], "cookie": [], "bearer": []}]},
