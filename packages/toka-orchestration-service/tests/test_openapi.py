@@ -65,6 +65,7 @@ async def test_answers_are_what_the_document_says(served, document):
     bodies = {
         "/v1/runs": {"source": "hello.yaml"},
         "/v1/approvals/{approval}": {"decision": "deny"},
+        "/v1/runs/{run}/retry": {"step": names["event"]},
         **{
             route.path: {} for route in ROUTES if route.path.endswith(("cancel", "pause", "resume"))
         },

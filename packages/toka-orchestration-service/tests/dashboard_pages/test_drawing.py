@@ -70,6 +70,7 @@ def span(number: int, began: int, ended: int | None, state: str = "completed"):
         "state": state,
         "began": moment(began),
         "ended": None if ended is None else moment(ended),
+        "copied": False,
     }
 
 
@@ -108,6 +109,15 @@ def test_an_end_that_is_not_known_is_not_drawn():
     rows = _timeline.rows_of(tasks, spans, scale, opened="r/a#0", cut=True)
     assert rows[1].bars[0].width == 0
     assert "later page" in rows[1].bars[0].title
+
+
+def test_what_was_copied_looks_like_it_whatever_came_of_it():
+    tasks = [task(0, (0, 4))]
+    scale = _timeline.scale_of(tasks, NOW)
+    spans = [{**span(0, 1, 1, state), "copied": True} for state in ("completed", "failed")]
+    rows = _timeline.rows_of(tasks, spans, scale, opened="r/a#0", cut=False)
+    assert [row.bars[0].tone for row in rows[1:]] == ["copied", "copied"]
+    assert "read_file, copied" in rows[1].bars[0].title
 
 
 @given(st.floats(0.001, 1e7))

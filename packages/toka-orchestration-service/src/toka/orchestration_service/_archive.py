@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _TABLES: Final = (
     (
         "CREATE TABLE run (run TEXT PRIMARY KEY, position INTEGER NOT NULL, state TEXT NOT NULL,"

@@ -129,11 +129,13 @@ def may_read(call: Call, stream: str) -> bool:
 
 def render_why(call: Call, told: Told) -> Why:
     """Return an explanation, without what the caller may not see."""
-    causes = [cause for cause in told.causes if may_read(call, cause.event.stream)]
+    # What a step was copied from is a cause, and may be older than the oldest of these.
+    every = {cause.event.id: cause for cause in (*told.causes, *told.copied_from)}.values()
+    causes = [cause for cause in every if may_read(call, cause.event.stream)]
     shown = {each.event.token for each in (told.event, *causes)}
     return Why(
         causes=tuple(_render_cause(cause) for cause in causes),
-        hidden=len(told.causes) - len(causes),
+        hidden=len(every) - len(causes),
         allowances=tuple(
             Allowance(each.needed, each.granting) for each in told.allowed_by(told.event.event)
         ),

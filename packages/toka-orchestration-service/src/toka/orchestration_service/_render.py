@@ -14,6 +14,7 @@ from toka.orchestration_service._shapes import (
     Approval,
     Attempt,
     Event,
+    Retried,
     Run,
     RunDetail,
     Spent,
@@ -50,6 +51,7 @@ def render_run(view: RunView, *, executing: bool) -> Run:
         agents=len(children),
         agents_ended=sum(agent.ended is not None for agent in children),
         steps=view.steps,
+        copied=view.copied,
         spent=render_spent(view.spent),
         approvals=0 if view.ended else len(view.approvals),
     )
@@ -67,9 +69,15 @@ def render_run_detail(view: RunView, state: KernelState, *, executing: bool) -> 
         source=definition.source if definition else "",
         artifacts=definition.artifacts if definition else "",
         inputs=definition.inputs if definition else msgspec.Raw(b"{}"),
+        retries=_render_retried(definition),
         agents=tuple(render_agent(agent) for agent in children_of(view)[:MAX_LISTED]),
         approvals=render_approvals([view], state),
     )
+
+
+def _render_retried(definition: RunDefinition | None) -> Retried | None:
+    retries = None if definition is None else definition.retries
+    return None if retries is None else Retried(retries.run, retries.step)
 
 
 def children_of(view: RunView) -> list[AgentView]:
@@ -108,6 +116,7 @@ def render_agent(view: AgentView) -> Agent:
         tasks=len(view.tasks),
         tasks_ended=sum(task.ended is not None for task in view.tasks.values()),
         steps=view.steps,
+        copied=view.copied,
         spent=render_spent(view.spent),
     )
 

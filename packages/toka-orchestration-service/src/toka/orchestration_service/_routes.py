@@ -32,6 +32,7 @@ from toka.orchestration_service._shapes import (
     CancelRun,
     Control,
     Health,
+    RetryRun,
     Run,
     RunDetail,
     RunPage,
@@ -178,11 +179,13 @@ ROUTES: Final = (
         "POST",
         "/v1/runs/{run}/retry",
         _runs.retry_run,
-        "Begin another run of what an ended one was, from its beginning.",
+        "Begin another run of what an ended one was, from its beginning or from one of its steps.",
         StartedRun,
         needs="run:start:*",
-        also="run:read:RUN, agent:spawn:NAME of the run, and everything that its agents ask for",
+        also="run:read:RUN, agent:spawn:NAME of the run, and everything that its agents ask for;"
+        " from a step also event:read:RUN/**",
         status=HTTPStatus.CREATED,
+        body=RetryRun,
         parameters=(_KEY,),
         refusals=(
             HTTPStatus.NOT_FOUND,

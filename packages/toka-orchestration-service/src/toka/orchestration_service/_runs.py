@@ -5,16 +5,17 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, get_args
 
-from toka.orchestration import RunDefinition
+from toka.orchestration import RunDefinition, define_retry
 from toka.orchestration_service._errors import Conflict, KeyReused, NotFound
 from toka.orchestration_service._render import render_run, render_run_detail, state_of
 from toka.orchestration_service._shapes import (
+    RetryRun,
     RunPage,
     RunStateName,
     StartedRun,
     StartRun,
 )
-from toka.types import NULL, AgentId
+from toka.types import NULL, AgentId, EventId
 
 if TYPE_CHECKING:
     from toka.orchestration import RunView
@@ -89,12 +90,16 @@ async def retry_run(call: Call) -> StartedRun:
     Raises:
         NotFound: There is no such run.
         Conflict: It has not ended, or was not begun by this engine.
+        UnknownStep: It has no such step.
+        StepNotRecorded: Its outcomes are gone from the log.
+        SpecChanged: It is to go on from a step, and its specification has been edited since.
         Rejected: The token does not cover what the run's agents ask for.
         KeyReused: The Idempotency-Key was used for another run.
         TooMany: Too many runs are unfinished.
     """
     call.require(f"run:read:{call.parameters['run']}")
     key, view = call.idempotency_key(), await find_run(call)
+    wanted = await call.body_or(RetryRun())
     if not view.ended or view.spec == NULL:
         raise Conflict(
             f"Run {view.run} has not ended, or has no definition to begin it by again.",
@@ -102,8 +107,18 @@ async def retry_run(call: Call) -> StartedRun:
             details={"run": view.run},
         )
     await call.service.executions.wait_for_room()
-    definition = call.service.sources.again(RunDefinition.decode(view.spec))
-    return StartedRun(await _begin(call, definition, key), ())
+    return StartedRun(await _begin(call, await _definition_of(call, view, wanted), key), ())
+
+
+async def _definition_of(call: Call, view: RunView, wanted: RetryRun) -> RunDefinition:
+    sources = call.service.sources
+    if not wanted.step:
+        return sources.again(RunDefinition.decode(view.spec))
+    call.require(f"event:read:{view.run}/**")
+    step = EventId(wanted.step.upper())
+    definition = await define_retry(call.service.runtime, view.run, step)
+    await sources.require_unchanged(definition)
+    return definition
 
 
 async def _begin(call: Call, definition: RunDefinition, key: str) -> Run:
@@ -111,7 +126,7 @@ async def _begin(call: Call, definition: RunDefinition, key: str) -> Run:
     run = await orchestrator.begin(definition, call.token, idempotency_key=key, at_door=True)
     view = orchestrator.begun(run) or await call.service.projection.find(run)
     assert view is not None  # noqa: S101 - it is committed
-    if key and RunDefinition.decode(view.spec).key != definition.key:
+    if key and not _is_same(RunDefinition.decode(view.spec), definition):
         raise KeyReused(
             f"The Idempotency-Key was used before, to begin run {run} of something else.",
             hint="Use a new key for a new request.",
@@ -120,6 +135,10 @@ async def _begin(call: Call, definition: RunDefinition, key: str) -> Run:
     if not view.ended:
         call.service.executions.start(run)
     return render(call, view)
+
+
+def _is_same(recorded: RunDefinition, wanted: RunDefinition) -> bool:
+    return (recorded.key, recorded.retries) == (wanted.key, wanted.retries)
 
 
 async def find_run(call: Call) -> RunView:

@@ -85,6 +85,8 @@ class Run:
     agents: int
     agents_ended: int
     steps: int
+    copied: int
+    """Of the steps, those whose outcomes were taken over from an earlier run."""
     spent: Spent
     approvals: int
     """Questions that wait for a person."""
@@ -151,6 +153,8 @@ class Agent:
     tasks: int
     tasks_ended: int
     steps: int
+    copied: int
+    """Of the steps, those whose outcomes were taken over from an earlier run."""
     spent: Spent
 
 
@@ -194,6 +198,15 @@ class ApprovalList:
 
 
 @attrs.frozen
+class Retried:
+    """From where a run goes on."""
+
+    run: str
+    step: str
+    """An event of the first step that was done anew."""
+
+
+@attrs.frozen
 class RunDetail:
     """A run with its agents and open questions."""
 
@@ -202,6 +215,8 @@ class RunDetail:
     artifacts: str
     """Where it puts what it makes, on the service's machine."""
     inputs: msgspec.Raw
+    retries: Retried | None
+    """The earlier run whose outcomes it takes over, if it does."""
     agents: tuple[Agent, ...]
     """The first 500; `/v1/runs/RUN/graph` has them all."""
     approvals: tuple[Approval, ...]
@@ -214,6 +229,14 @@ class StartedRun:
     run: Run
     warnings: tuple[str, ...]
     """What loads and is probably not meant."""
+
+
+class RetryRun(msgspec.Struct, forbid_unknown_fields=True):
+    """Begin an ended run again."""
+
+    step: str = ""
+    """Any event of the step from which on it is done anew; what does not follow that step is taken
+    over from the ended run. Everything is done anew if this is left out."""
 
 
 class StartRun(msgspec.Struct, forbid_unknown_fields=True):

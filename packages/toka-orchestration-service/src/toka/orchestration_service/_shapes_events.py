@@ -74,6 +74,23 @@ class StepFailure:
 
 
 @attrs.frozen
+class CopiedFrom:
+    """Where a copied outcome was first made."""
+
+    event: str
+    """That has the outcome."""
+    run: str
+    agent: str
+    ended: Time
+    """When it was made."""
+    actor: str
+    token: str
+    """Under which it was made."""
+    copied: str
+    """The event that it was taken over from: this one's cause. The same, or a copy of it."""
+
+
+@attrs.frozen
 class StepDetail:
     """All that the log has of a step."""
 
@@ -109,5 +126,9 @@ class StepDetail:
     approval: str | None
     """The approval that it used up."""
     idempotency_key: str
-    """What its effect was given, to be told from a repetition."""
+    """What its effect was given, to be told from a repetition; empty where it had none."""
+    copied_from: CopiedFrom | None
+    """An earlier run's step whose outcome stands for this one's, which was not done."""
+    run_ended: bool
+    """Whether its run has ended, and can be retried from it."""
     why: Why

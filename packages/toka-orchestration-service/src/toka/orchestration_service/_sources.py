@@ -19,7 +19,7 @@ import anyio.to_thread
 import attrs
 import msgspec
 
-from toka.orchestration import SpecCache, define_run, load_specs
+from toka.orchestration import SpecCache, define_run, load_specs, require_source_unchanged
 from toka.orchestration_service._errors import InvalidRequest
 from toka.types import InvalidValueError, check_agent_name, ulid
 
@@ -88,7 +88,16 @@ class Sources:
         """Return the definition of another run of the same thing, with a place of its own."""
         # Its place follows from a fresh identifier, as that of every run.
         name = ulid(time.time_ns() // 1_000_000, os.urandom(10))
-        return attrs.evolve(definition, artifacts=f"{self._runs}/{name}/artifacts")
+        return attrs.evolve(definition, retries=None, artifacts=f"{self._runs}/{name}/artifacts")
+
+    async def require_unchanged(self, definition: RunDefinition) -> None:
+        """Refuse to go on from a step under specifications that were edited since.
+
+        Raises:
+            SpecChanged: They were.
+            SpecError: They are none any more.
+        """
+        await anyio.to_thread.run_sync(require_source_unchanged, definition, self._cache.load)
 
 
 def _define_document(settings: Settings, wanted: StartRun) -> tuple[RunDefinition, tuple[str, ...]]:

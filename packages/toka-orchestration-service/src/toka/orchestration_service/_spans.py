@@ -11,6 +11,7 @@ from toka.kernel import (
     ApprovalRequested,
     ApprovalResolved,
     StepCompleted,
+    StepCopied,
     StepFailed,
     StepRepeated,
     StepStarted,
@@ -103,6 +104,8 @@ class _Spans:
                 self._aliases[event.id] = self._aliases.get(event.parents[0], event.parents[0])
             case StepCompleted() | StepFailed() as body:
                 await self._ended(logged, body)
+            case StepCopied() as body:
+                self._keep(event.id, self._copied(logged, body))
             case ApprovalRequested() as body:
                 self._keep(event.id, _asked(logged, body))
             case ApprovalResolved() | ApprovalExpired() as body:
@@ -112,6 +115,16 @@ class _Spans:
 
     def _begun(self, logged: Logged, intent: Intent, began: int) -> Span:
         return _span(logged, kind_of(intent.name, self._tools), intent.name, began)
+
+    def _copied(self, logged: Logged, body: StepCopied) -> Span:
+        span = _span(logged, kind_of(body.name, self._tools), body.name, logged.event.time)
+        return attrs.evolve(
+            span,
+            state="failed" if body.failed else "completed",
+            ended=span.began,
+            tainted=bool(body.taint),
+            copied=True,
+        )
 
     def _keep(self, span: str, what: Span) -> None:
         # One whose beginning lay behind the window's edge moves to its end.
@@ -178,6 +191,7 @@ def _span(logged: Logged, kind: SpanKind, name: str, began: int) -> Span:
         spent=render_spent(NOTHING),
         tainted=False,
         reason="",
+        copied=False,
     )
 
 

@@ -7,20 +7,27 @@ from typing import TYPE_CHECKING, TypeAlias
 import attrs
 
 from toka.agent_runtime import step_key_of
-from toka.kernel import StepCompleted, StepFailed, StepRepeated, StepStarted, TaskStarted
+from toka.kernel import (
+    StepCompleted,
+    StepCopied,
+    StepFailed,
+    StepRepeated,
+    StepStarted,
+    TaskStarted,
+)
 from toka.orchestration_service._errors import NotFound
 from toka.orchestration_service._event_pages import event_of, render_why, told_of
 from toka.orchestration_service._render import bounded, render_spent
 from toka.orchestration_service._shapes import moment, moment_or_none
-from toka.orchestration_service._shapes_events import StepDetail, StepFailure
+from toka.orchestration_service._shapes_events import CopiedFrom, StepDetail, StepFailure
 from toka.orchestration_service._spans import kind_of
-from toka.runtime import from_store
+from toka.runtime import find_outcome, from_store
 from toka.types import NOTHING, AgentId, root_of, task_id
 
 if TYPE_CHECKING:
     from toka.kernel import Intent, KernelEvent
     from toka.orchestration_service._call import Call
-    from toka.runtime import Explanation, Logged
+    from toka.runtime import Explanation, Logged, StepOutcome
     from toka.store.core import Event, EventStore
 
 End: TypeAlias = StepCompleted | StepFailed
@@ -37,10 +44,14 @@ class _Ends:
     last: KernelEvent
     intent: Intent
     end: End | None
+    outcome: StepOutcome | None = None
+    """Of a copied step: where it is from."""
 
     @property
     def began(self) -> int:
-        """When the effect began."""
+        """When the effect began; of a copied step, when it was copied."""
+        if self.outcome is not None:
+            return self.first.time
         return self.first.time if self.end is None or self.first.id != self.last.id else self._told
 
     @property
@@ -63,11 +74,17 @@ async def get_step(call: Call) -> StepDetail:
         )
     last = await call.service.runtime.store.get(ends.last.id)
     told = await told_of(call, stored if last is None else last)
-    return _render(call, ends, told)
+    view = await call.service.projection.find(root_of(AgentId(ends.first.stream)))
+    return _render(call, ends, told, run_ended=view is not None and view.ended)
 
 
 async def _ends_of(store: EventStore, stored: Event) -> _Ends | None:
     event = from_store(stored).event
+    if isinstance(event.body, StepCopied):
+        outcome = await find_outcome(store, event.id)
+        if outcome is None:
+            return None
+        return _Ends(event, event, outcome.intent, outcome.end, outcome)
     first = await _first_of(store, event)
     if first is None:
         return None
@@ -116,9 +133,9 @@ async def _last_of(store: EventStore, first: KernelEvent) -> KernelEvent | None:
     return found
 
 
-def _render(call: Call, ends: _Ends, told: Explanation) -> StepDetail:
+def _render(call: Call, ends: _Ends, told: Explanation, *, run_ended: bool) -> StepDetail:
     body, intent, end = ends.first.body, ends.intent, ends.end
-    assert isinstance(body, (StepCompleted, StepFailed, StepStarted))  # noqa: S101
+    assert isinstance(body, (StepCompleted, StepCopied, StepFailed, StepStarted))  # noqa: S101
     toll = None if end is None else end.toll
     agent = AgentId(ends.first.stream)
     task, attempt = task_id(agent, body.task), _attempt_of(told, body.task, body.fence)
@@ -139,18 +156,42 @@ def _render(call: Call, ends: _Ends, told: Explanation) -> StepDetail:
         state="running" if end is None else "failed" if failure else "completed",
         began=moment(ends.began),
         ended=moment_or_none(None if end is None else ends.last.time),
-        tries=0 if end is None else toll.attempts if toll else 1,
+        tries=_tries(ends),
         arguments=bounded(intent.arguments),
         arguments_bytes=len(bytes(intent.arguments)),
         result=None if result is None else bounded(result),
         result_bytes=None if result is None else len(bytes(result)),
         failure=None if failure is None else StepFailure(failure.code, failure.message),
-        spent=render_spent(toll.spent if toll else NOTHING),
+        spent=render_spent(toll.spent if toll and ends.outcome is None else NOTHING),
         taint=toll.taint if toll else (),
         requires=intent.terms.requires if intent.terms else (),
         approval=intent.terms.approval if intent.terms else None,
-        idempotency_key=step_key_of(task, attempt, body.path, body.ordinal),
+        idempotency_key="" if ends.outcome else step_key_of(task, attempt, body.path, body.ordinal),
+        copied_from=_copied_from(ends.outcome),
+        run_ended=run_ended,
         why=render_why(call, told),
+    )
+
+
+def _tries(ends: _Ends) -> int:
+    """Return how often the effect was tried: not at all where its outcome was copied."""
+    if ends.end is None or ends.outcome is not None:
+        return 0
+    return ends.end.toll.attempts if ends.end.toll else 1
+
+
+def _copied_from(outcome: StepOutcome | None) -> CopiedFrom | None:
+    if outcome is None:
+        return None
+    made, agent = outcome.chain[-1].event, AgentId(outcome.chain[-1].event.stream)
+    return CopiedFrom(
+        event=made.id,
+        run=root_of(agent),
+        agent=agent,
+        ended=moment(made.time),
+        actor=made.actor,
+        token=made.token,
+        copied=outcome.chain[1].event.id,
     )
 
 

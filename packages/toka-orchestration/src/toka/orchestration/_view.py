@@ -135,6 +135,8 @@ class AgentView:
     """Steps that the agent's tasks have done."""
     spent: Amounts = NOTHING
     """What the agent's tasks have used up."""
+    copied: int = 0
+    """Of the steps, those whose outcomes were taken over from an earlier run."""
 
 
 @attrs.define
@@ -318,6 +320,7 @@ def _apply_step(
     if isinstance(body, StepCopied):
         task.step = body.name
         run.copied += 1
+        view.copied += 1
         task.copied += 1
     elif body.intent is not None:
         task.step = body.intent.name

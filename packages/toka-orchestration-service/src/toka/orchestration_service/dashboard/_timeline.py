@@ -124,7 +124,10 @@ def _attempts(task: Json, scale: Scale) -> Iterable[Bar]:
 
 def _span(span: Json, scale: Scale, *, cut: bool) -> Bar:
     failed = span["state"] in ("failed", "denied")
-    tone, title = "failed" if failed else span["kind"], f"{span['kind']} {span['name']}"
+    title = f"{span['kind']} {span['name']}"
+    if span["copied"]:
+        return scale.bar(span["began"], span["ended"], "copied", f"{title}, copied")
+    tone = "failed" if failed else span["kind"]
     if cut and span["ended"] is None:
         # Its end may be on a later page: what is not known is not drawn.
         return scale.bar(span["began"], span["began"], tone, f"{title}, its end is on a later page")
