@@ -40,7 +40,7 @@ GOODBYE_SECONDS: Final = 2.0
 CANCEL_SECONDS: Final = 0.5
 _CHUNK: Final = 1 << 16
 _MAX_SESSION_ID: Final = 1_024
-_ACCEPTED, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 202, 401, 403, 404
+_OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 401, 403, 404
 
 
 def addresses_of(config: ServerConfig, target: Target) -> Callable[[Address], bool]:
@@ -175,7 +175,7 @@ class HttpTransport:
             raise ProtocolError(f"{self._server} answered in an encoding that was not asked for.")
         if response.status == _NOT_FOUND and self._session is not None:
             raise SessionEndedError(f"{self._server} does not know the session any more.")
-        if not response.ok or response.status == _ACCEPTED:
+        if response.status != _OK:
             return await self._refusal(response, outgoing)
         self._remember(response)
         if kind == "text/event-stream":
@@ -227,7 +227,7 @@ class HttpTransport:
             await anyio.sleep(retry / 1_000)
             headers = {"Last-Event-ID": parser.last_id, "Accept": "text/event-stream"}
             async with self._exchange("GET", headers, None) as (resumed, _token):
-                if not resumed.ok or resumed.content_type != "text/event-stream":
+                if resumed.status != _OK or resumed.content_type != "text/event-stream":
                     break
                 answer = await self._events(resumed, parser, outgoing)
         raise ConnectionLostError(
@@ -269,7 +269,7 @@ class HttpTransport:
                 headers["Last-Event-ID"] = parser.last_id
             try:
                 async with self._exchange("GET", headers, None) as (response, _token):
-                    if not response.ok or response.content_type != "text/event-stream":
+                    if response.status != _OK or response.content_type != "text/event-stream":
                         return
                     await self._events(response, parser, None)
             except McpError:

@@ -99,8 +99,14 @@ class StdioTransport:
         Raises:
             ToolError: It cannot be started; only before `task_status` is told.
         """
-        await require(self._config.level)
-        running = self._start()
+        try:
+            await require(self._config.level)
+            await self._own(self._start(), task_status)
+        finally:
+            self._lines.close()
+            self._queued.close()
+
+    async def _own(self, running: Running, task_status: TaskStatus[None]) -> None:
         try:
             task_status.started()
             with self._scope:
@@ -110,8 +116,6 @@ class StdioTransport:
                     await self._read(running)
                     tasks.cancel_scope.cancel()
         finally:
-            self._lines.close()
-            self._queued.close()
             await self._bury(running)
 
     def _start(self) -> Running:
