@@ -59,6 +59,10 @@ async def perform(host: Host, exchange: Exchange, body: Body) -> None:
         _succeed(exchange, talk, await body(host, exchange, context))
     except ProtocolError as error:
         _fail(exchange, talk, error)
+    except asyncio.CancelledError:
+        # Whoever cancels on the client's behalf has seen to the answer; otherwise it is owed one.
+        _fail(exchange, talk, ProtocolError("The call was ended here.", INTERNAL_ERROR))
+        raise
     except Exception:  # noqa: BLE001 - see below
         # Outermost: whatever a tool raises ends its request alone, and says nothing of our insides.
         _log.exception("%s of %s failed", exchange.method, exchange.params.get("name", ""))

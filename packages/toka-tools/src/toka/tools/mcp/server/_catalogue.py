@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
@@ -21,17 +21,15 @@ if TYPE_CHECKING:
     from toka.types import Json, JsonObject
 
 
-@runtime_checkable
 class DeclaresNeeds(Protocol):
     """A tool that says which kinds of permission its calls take, whatever their arguments are."""
 
     @property
-    def needs(self) -> tuple[str, ...]:
+    def permission_kinds(self) -> tuple[str, ...]:
         """Domain and action of each, as in `fs:read`; a call needs one of every kind."""
         ...
 
 
-@runtime_checkable
 class DescribesResult(Protocol):
     """A tool that says what its results look like."""
 
@@ -43,8 +41,10 @@ class DescribesResult(Protocol):
 
 def may_call(tool: Tool, granted: Grants, context: ToolContext) -> bool:
     """Whether some call of the tool might be allowed; where that cannot be told, yes."""
-    if isinstance(tool, DeclaresNeeds):
-        return all(_has(granted, need) for need in tool.needs)
+    # Asked with getattr: a check against a protocol costs more than the rest of a small call.
+    kinds: tuple[str, ...] | None = getattr(tool, "permission_kinds", None)
+    if kinds is not None:
+        return all(_has(granted, kind) for kind in kinds)
     if tool.parameters.get("properties"):
         return True
     try:
@@ -54,13 +54,18 @@ def may_call(tool: Tool, granted: Grants, context: ToolContext) -> bool:
     return all(granted.covers(request) is not None for request in requests)
 
 
-def _has(granted: Grants, need: str) -> bool:
-    domain, _, action = need.partition(":")
+def _has(granted: Grants, kind: str) -> bool:
+    domain, _, action = kind.partition(":")
     return any(each.domain == domain and each.action in {action, "*"} for each in granted)
 
 
-def describe(tool: Tool) -> JsonObject:
-    """Return a tool as the protocol lists it."""
+def describe(tool: Tool, *, any_structure: bool) -> JsonObject:
+    """Return a tool as the protocol lists it.
+
+    Args:
+        tool: The tool.
+        any_structure: Whether results may be any JSON value, as since 2026-07-28, or an object.
+    """
     effect = tool.side_effect
     described: dict[str, Json] = {
         "name": tool.name,
@@ -73,8 +78,9 @@ def describe(tool: Tool) -> JsonObject:
             "openWorldHint": tool.taints,
         },
     }
-    if isinstance(tool, DescribesResult) and tool.result_schema is not None:
-        described["outputSchema"] = tool.result_schema
+    schema: JsonObject | None = getattr(tool, "result_schema", None)
+    if schema and (any_structure or schema.get("type") == "object"):
+        described["outputSchema"] = schema
     return described
 
 

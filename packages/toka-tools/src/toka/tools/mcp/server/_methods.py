@@ -39,7 +39,11 @@ if TYPE_CHECKING:
 def list_tools(host: Host, exchange: Exchange) -> JsonObject:
     """List the tools that the caller might use."""
     context = context_of(host, exchange)
-    shown = [describe(tool) for tool in host.registry if may_call(tool, context.granted, context)]
+    shown = [
+        describe(tool, any_structure=exchange.stateless)
+        for tool in host.registry
+        if may_call(tool, context.granted, context)
+    ]
     return _listed(host, exchange, "tools", shown, "name")
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Final
 
-from toka.tools.mcp._errors import BUSY, ProtocolError
+from toka.tools.mcp._errors import BUSY, INTERNAL_ERROR, ProtocolError
 from toka.tools.mcp.server._calls import perform
 from toka.tools.mcp.server._catalogue import HeaderCatalogue
 from toka.tools.mcp.server._host import Host, ServerOptions
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from toka.tools._registry import ToolRegistry
     from toka.tools.mcp.server._exchange import Exchange
 
+
+_log = logging.getLogger("toka.tools.mcp")
 
 MAX_RUNNING: Final = 1_024
 """Requests that are worked on at the same time, tasks among them."""
@@ -82,7 +85,7 @@ class McpServer:
     ) -> None:
         self.host.subscriptions.end_all()
         self.host.board.cancel_all()
-        for task in self._running:
+        for task in tuple(self._running):
             task.cancel()
         await self._group.__aexit__(kind, error, traceback)
 
@@ -120,6 +123,9 @@ class McpServer:
             exchange.refuse(error, anonymous=isinstance(error, DuplicateIdError))
         except TooManyListenersError as error:
             exchange.refuse(ProtocolError(error.message, BUSY))
+        except Exception:  # noqa: BLE001 - outermost, as in `perform`
+            _log.exception("%s failed", exchange.method)
+            exchange.refuse(ProtocolError("Something failed here.", INTERNAL_ERROR))
 
     def _receive(self, exchange: Exchange) -> None:
         if len(self._running) >= MAX_RUNNING:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from toka.tools.mcp.server._server import McpServer
     from toka.types import JsonObject
 
+SETTLE_SECONDS: Final = 0.5
+"""How long a call may go on after the client has closed its end."""
 MAX_BACKLOG: Final = 4 << 20
 """Bytes that the client has not read, before what may be left out is."""
 
@@ -68,6 +70,7 @@ async def serve_stdio(
         reader, _ = await loop.connect_read_pipe(lambda: peer, source)
         try:
             await peer.over
+            await peer.settle()
         finally:
             peer.end()
             reader.close()
@@ -224,6 +227,12 @@ class StdioPeer(asyncio.Protocol):
     def _finish(self) -> None:
         if not self.over.done():
             self.over.set_result(None)
+
+    async def settle(self) -> None:
+        """Let what was asked before the input ended come to its end, if it does so soon."""
+        tasks = [each.task for each in self.running.values() if each.task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=SETTLE_SECONDS)
 
     def end(self) -> None:
         """End what is still being done, and write what is not written."""

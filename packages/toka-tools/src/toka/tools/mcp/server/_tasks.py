@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 import msgspec
 
-from toka.tools.mcp._errors import INTERNAL_ERROR, INVALID_PARAMS, McpError, ProtocolError
+from toka.tools.mcp._errors import INVALID_PARAMS, McpError, ProtocolError
 from toka.tools.mcp.server._exchange import error_object
 from toka.types import NANOSECONDS
 
@@ -245,6 +245,3 @@ class TaskBoard:
 def _date(nanoseconds: int) -> str:
     moment = datetime.fromtimestamp(nanoseconds / NANOSECONDS, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-LOST: Final = ProtocolError("The call ended without a result.", INTERNAL_ERROR)
