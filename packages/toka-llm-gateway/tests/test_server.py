@@ -17,8 +17,10 @@ from toka.llm_gateway import (
     BudgetExhausted,
     ConfigurationInvalid,
     Cost,
+    Embeddings,
     Estimate,
     ModelNotFound,
+    Overloaded,
     StreamInterrupted,
     TextDelta,
     Usage,
@@ -119,6 +121,42 @@ async def test_a_budget_is_debited_with_what_the_call_took(stream):
         assert said["error"]["code"] == "budget_exhausted"
         assert "retry-after" not in headers
         assert model.calls == 2
+
+
+async def test_vectors_are_paid_for_like_words():
+    class Embedder:
+        provider, name = "local", "small"
+        fails = False
+
+        async def embed(self, texts, *, dimensions=None):
+            assert dimensions is None
+            if self.fails:
+                raise Overloaded("busy")
+            return Embeddings(((1.0,),) * len(texts), Usage(7), "small", "local", Cost(20))
+
+        def estimate(self, texts):
+            return Estimate(10 * len(texts), 0, Cost(30 * len(texts)))
+
+        async def aclose(self):
+            pass
+
+    ledger, embedder = MemoryLedger(), Embedder()
+    token = claims(budget=(("money", 70), ("tokens", 100)))
+
+    async def embed(texts):
+        body = {"model": "m", "input": texts}
+        headers = {"x-api-key": "good"}
+        async with session.post("/v1/embeddings", json=body, headers=headers) as answer:
+            return answer.status
+
+    served_ones = served([], {"good": token}, ledger=ledger, embeddings={"m": embedder})
+    async with served_ones as (session, _):
+        assert await embed(["a"]) == 200
+        assert ledger.used("token-1") == Amounts(20, 7, 1)
+        assert await embed(["a", "b"]) == 402
+        embedder.fails = True
+        assert await embed(["a"]) == 503
+        assert ledger.used("token-1") == Amounts(20, 7, 1)
 
 
 async def test_what_a_call_can_take_is_set_aside_first():

@@ -15,6 +15,7 @@ from toka.llm_gateway import (
     ContentFiltered,
     ContextTooLong,
     Embeddings,
+    Estimate,
     InvalidRequest,
     ModelTimeout,
     Overloaded,
@@ -165,6 +166,9 @@ async def test_openai_models_and_embeddings():
             vectors = tuple((float(len(text)), 0.5) for text in texts)
             assert dimensions in {None, 2}
             return Embeddings(vectors, Usage(3), "small", "local")
+
+        def estimate(self, texts):
+            return Estimate(len(texts), 0, None)
 
         async def aclose(self):
             pass

@@ -9,7 +9,7 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from toka.llm_gateway._response import Cost, Usage
+    from toka.llm_gateway._response import Cost, Estimate, Usage
 
 
 @attrs.frozen
@@ -49,6 +49,10 @@ class EmbeddingModel(Protocol):
             LlmFailure: There are none; the class says why.
 
         """
+        ...
+
+    def estimate(self, texts: Sequence[str]) -> Estimate:
+        """Reckon what a call takes at most, without making it."""
         ...
 
     async def aclose(self) -> None:

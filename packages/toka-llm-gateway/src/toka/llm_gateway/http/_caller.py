@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 OK: Final = 200
+BYTES_PER_TOKEN: Final = 3
+"""Tokenizers make fewer tokens than this gives, of prose and code in any script."""
 _MAX_ERROR_BYTES: Final = 64 * 1024
 _MAX_REQUEST_ID: Final = 200
 _REQUEST_ID_HEADERS: Final = ("request-id", "x-request-id", "x-amzn-requestid")

@@ -16,7 +16,7 @@ from toka.llm_gateway._errors import (
 from toka.llm_gateway._response import Estimate, ModelResponse, TokenCount
 from toka.llm_gateway.formats._dialect import StreamRefused
 from toka.llm_gateway.formats._framing import SSE
-from toka.llm_gateway.http._caller import OK, Call, Caller, request_id
+from toka.llm_gateway.http._caller import BYTES_PER_TOKEN, OK, Call, Caller, request_id
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from toka.llm_gateway.http._signature import Signer
     from toka.llm_gateway.http._transport import Deadline, HttpAnswer
 
-_BYTES_PER_TOKEN: Final = 3
 _AFTERMATH_SECONDS: Final = 2.0
 """For what follows the stop reason: usage and the end mark. The answer is whole by then."""
 _DRAIN_SECONDS: Final = 0.25
@@ -97,7 +96,7 @@ class HttpModel:
         """
         request = self._bounded(request)
         model = request.model or self.name
-        tokens = -(-len(self._dialect.encode(request, model, stream=False)) // _BYTES_PER_TOKEN)
+        tokens = -(-len(self._dialect.encode(request, model, stream=False)) // BYTES_PER_TOKEN)
         price = self._caller.prices.find(self.provider, model)
         cost = None if price is None else price.ceiling(tokens, request.max_output_tokens)
         return Estimate(tokens, request.max_output_tokens, cost)

@@ -30,8 +30,8 @@ from toka.llm_gateway.server._exchange import Exchange, credential_of
 from toka.llm_gateway.server._faces import FACES, OTHER
 from toka.llm_gateway.server._failures import failure_of
 from toka.llm_gateway.server._ledger import MemoryLedger
-from toka.llm_gateway.server._spending import Spending
-from toka.types import Clock, SystemClock
+from toka.llm_gateway.server._spending import Reservation, Spending
+from toka.types import NOTHING, Clock, SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
@@ -172,7 +172,14 @@ class Gateway:
         if model is None:
             raise ModelNotFound(f"No embedding model is served under the name {name[:80]!r}.")
         check_allowed(tenant, name)
-        made = await model.embed(_texts(body.get("input")), dimensions=integer(body, "dimensions"))
+        texts = _texts(body.get("input"))
+        reserved = Reservation(self._ledger, tenant, model.name, lambda: model.estimate(texts))
+        used = NOTHING
+        try:
+            made = await model.embed(texts, dimensions=integer(body, "dimensions"))
+            used = reserved.told(made.usage, made.cost)
+        finally:
+            reserved.settle(lambda: used)
         base64 = body.get("encoding_format") == "base64"
         data: list[Json] = [
             {"object": "embedding", "index": index, "embedding": _vector(vector, base64=base64)}
