@@ -1,6 +1,7 @@
 """Tools for agents: a registry, JSON Schema checks, and built-in file, command and HTTP tools."""
 
 from toka.tools._context import Grants, ToolContext, Workspace
+from toka.tools._disclosure import Disclosure
 from toka.tools._errors import (
     AccessDeniedError,
     AddressDeniedError,
@@ -60,6 +61,7 @@ __all__ = [
     "CallbackPerson",
     "CommandDeniedError",
     "CommandStartError",
+    "Disclosure",
     "FileAccessError",
     "FileMissingError",
     "FileNotes",
