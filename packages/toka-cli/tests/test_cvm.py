@@ -193,3 +193,35 @@ def test_a_tool_whose_module_changed_is_not_called(toka, manifest, tmp_path):
     result = toka("cvm", "call", manifest)
     assert result.status != 0
     assert "not the one that its manifest pins" in result.err
+
+
+PROGRAM = """(component
+  (import "toka:host/calls@0.1.0" (instance $host
+    (export "output" (func (param "data" (list u8))))
+    (export "clock" (func (result u64)))))
+  (core module $libc (memory (export "memory") 1) (data (i32.const 0) "hello"))
+  (core instance $libc (instantiate $libc))
+  (core func $out (canon lower (func $host "output") (memory (core memory $libc "memory"))))
+  (core func $clock (canon lower (func $host "clock")))
+  (core module $m (import "w" "out" (func $out (param i32 i32)))
+    (import "w" "clock" (func $clock (result i64)))
+    (func (export "run") (result i32) (drop (call $clock))
+      (call $out (i32.const 0) (i32.const 5)) (i32.const 1)))
+  (core instance $i (instantiate $m
+    (with "w" (instance (export "out" (func $out)) (export "clock" (func $clock))))))
+  (func $run (result (result)) (canon lift (core func $i "run")))
+  (instance $program (export "run" (func $run)))
+  (export "wasi:cli/run@0.2.3" (instance $program)))"""
+
+
+def test_a_component_is_run_and_looked_at(toka, module):
+    looked = toka("cvm", "inspect", module(PROGRAM), "--json").json
+    assert looked["exports"] == ["wasi:cli/run@0.2.3#run"]
+    assert looked["needs"] == ["clock:read:time"]
+    assert "toka:host/calls@0.1.0.output" in looked["imports"]
+    refused = toka("cvm", "run", module(PROGRAM))
+    assert refused.status == 5
+    assert "clock:read:time" in refused.err
+    result = toka("cvm", "run", module(PROGRAM), "--grant", "clock:read:time", "--json")
+    assert (result.status, result.json["status"]) == (1, 1)
+    assert result.json["output"] == "hello"

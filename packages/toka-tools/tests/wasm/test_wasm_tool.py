@@ -450,5 +450,31 @@ async def test_a_guest_reaches_the_url_of_its_call_through_the_checked_client(ca
     assert (await call(tool, {"url": url}, "net:get:**")).value == failed
 
 
+COMPONENT = """(component
+  (import "toka:host/calls@0.1.0" (instance $host
+    (export "input" (func (param "size" u32) (result (list u8))))
+    (export "output" (func (param "data" (list u8))))))
+  (core module $libc (memory (export "memory") 2)
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024)))
+  (core instance $libc (instantiate $libc))
+  (core func $in (canon lower (func $host "input")
+    (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))
+  (core func $out (canon lower (func $host "output") (memory (core memory $libc "memory"))))
+  (core module $m (import "w" "in" (func $in (param i32 i32)))
+    (import "w" "out" (func $out (param i32 i32))) (import "libc" "memory" (memory 2))
+    (func (export "run") (result i32)
+      (call $in (i32.const 60000) (i32.const 16))
+      (call $out (i32.load (i32.const 16)) (i32.load (i32.const 20))) (i32.const 0)))
+  (core instance $i (instantiate $m (with "libc" (instance $libc))
+    (with "w" (instance (export "in" (func $in)) (export "out" (func $out))))))
+  (func $run (result (result)) (canon lift (core func $i "run")))
+  (instance $program (export "run" (func $run)))
+  (export "wasi:cli/run@0.2.3" (instance $program)))"""
+
+
+async def test_a_component_is_a_tool_too(call):
+    assert (await call(made(COMPONENT), {"path": "x"})).value == {"path": "x"}
+
+
 async def test_one_machine_may_be_given(call):
     assert (await call(made(ECHO, machine=Machine()), {"path": "x"})).value == {"path": "x"}

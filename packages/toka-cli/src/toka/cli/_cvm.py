@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Never
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from toka.cvm import (
+        ComponentGuest,
+        Guest,
+        GuestComponent,
         GuestModule,
         HttpHandler,
         HttpRequest,
@@ -64,7 +68,7 @@ that are missing. Text (.wat) is taken, too.""",
 )
 @click.option("--input", "given", default="", help="A file for its standard input; - reads ours.")
 @click.option("--env", "variables", multiple=True, help="NAME=VALUE for it; repeatable.")
-@click.option("--export", default="_start", show_default=True, help="The function to run.")
+@click.option("--export", help="The function to run; _start or wasi:cli/run by default.")
 @click.option("--fuel", type=click.IntRange(min=0), help="About one unit an instruction.")
 @click.option("--deadline", default="10s", show_default=True, help="Its time, host calls included.")
 @click.option("--memory", type=click.IntRange(min=0), help="Bytes that its memory may reach.")
@@ -78,7 +82,7 @@ def run(
     permissions: tuple[str, ...],
     given: str,
     variables: tuple[str, ...],
-    export: str,
+    export: str | None,
     fuel: int | None,
     deadline: str,
     memory: int | None,
@@ -86,7 +90,7 @@ def run(
     seed: str | None,
     as_json: bool,
 ) -> int:
-    """Run the WebAssembly program MODULE with ARGUMENTS, and print what it prints."""
+    """Run MODULE, a core module or a component, with ARGUMENTS, and print what it prints."""
     cvm = _Cvm(deterministic=deterministic)
     compiled = cvm.compile(module)
     outcome = cvm.run(
@@ -114,7 +118,7 @@ def inspect(*, module: Path, as_json: bool) -> int:
     pin = sha256(module.read_bytes()).hexdigest()
     needs = sorted({one.needs for one in refused if one.needs})
     if as_json:
-        imports: list[Json] = [f"{one.module}.{one.name}" for one in compiled.imports]
+        imports: list[Json] = [f"{place}.{name}" for place, name in _wanted(compiled)]
         facts: dict[str, Json] = {
             "digest": compiled.digest,
             "sha256": pin,
@@ -126,10 +130,10 @@ def inspect(*, module: Path, as_json: bool) -> int:
         return Exit.MET
     click.echo(f"sha256   {pin}")
     click.echo(f"exports  {', '.join(map(printable, compiled.exports)) or 'no function'}")
-    for one in compiled.imports:
-        why = next((r for r in refused if (r.module, r.name) == (one.module, one.name)), None)
+    for place, name in _wanted(compiled):
+        why = next((one for one in refused if (one.module, one.name) == (place, name)), None)
         note = "" if why is None else (f"needs {why.needs}" if why.needs else why.why)
-        click.echo(f"imports  {printable(f'{one.module}.{one.name}')}  {note}".rstrip())
+        click.echo(f"imports  {printable(f'{place}.{name}')}  {note}".rstrip())
     return Exit.MET
 
 
@@ -183,16 +187,18 @@ class _Cvm:
         registry = ToolRegistry.of([tool])
         return await registry.call(tool.name, arguments, _context(permissions))
 
-    def compile(self, module: Path) -> GuestModule:
-        """Compile a file, text or binary."""
-        from toka.cvm import text_to_binary  # noqa: PLC0415 - an extra
+    def compile(self, module: Path) -> GuestModule | GuestComponent:
+        """Compile a file, text or binary, module or component."""
+        from toka.cvm import is_component, text_to_binary  # noqa: PLC0415 - an extra
 
         data = module.read_bytes()
         if module.suffix == ".wat":
             data = text_to_binary(data.decode("utf-8", "replace"))
+        if is_component(data):
+            return self.machine.compile_component(data)
         return self.machine.compile(data)
 
-    def refused(self, module: GuestModule) -> tuple[RefusedImport, ...]:
+    def refused(self, module: GuestModule | GuestComponent) -> tuple[RefusedImport, ...]:
         """Return what is not linked where nothing is granted and everything is served."""
         from toka.cvm import NOTHING_GRANTED, MemoryKeyValue, Services  # noqa: PLC0415
 
@@ -201,7 +207,7 @@ class _Cvm:
 
     def run(
         self,
-        module: GuestModule,
+        module: GuestModule | GuestComponent,
         permissions: tuple[str, ...],
         *,
         limits: Limits,
@@ -209,26 +215,50 @@ class _Cvm:
         arguments: tuple[str, ...],
         data: bytes,
         environment: Mapping[str, str],
-        export: str,
+        export: str | None,
     ) -> Outcome:
         """Run a program to its end; what it printed before it was ended is printed, too."""
-        from toka.cvm import Authority, GuestEndedError, MemoryKeyValue, Services  # noqa: PLC0415
+        from toka.cvm import (  # noqa: PLC0415 - an extra
+            Authority,
+            GuestComponent,
+            GuestEndedError,
+            MemoryKeyValue,
+            Services,
+        )
         from toka.types import SystemClock  # noqa: PLC0415
 
         clock = SystemClock()
         authority = Authority.of(claims_for(permissions, clock), clock)
         services = Services(clock=clock, key_value=MemoryKeyValue(), http=_http(permissions))
-        made = self.machine.instantiate(
-            module, authority, limits=limits, services=services, seed=seed
-        )
-        with made as guest:
+        machine = self.machine
+        made: Guest | ComponentGuest
+        if isinstance(module, GuestComponent):
+            component = machine.instantiate_component(
+                module, authority, limits=limits, services=services, seed=seed
+            )
+            made, begin = component, partial(component.run, export=export)
+        else:
+            guest = machine.instantiate(
+                module, authority, limits=limits, services=services, seed=seed
+            )
+            made, begin = guest, partial(guest.run, export=export or "_start")
+        with made:
             try:
-                return guest.run(arguments, data=data, environment=environment, export=export)
+                return begin(arguments, data=data, environment=environment)
             except GuestEndedError:
-                output, errors = guest.take_output()
+                output, errors = made.take_output()
                 sys.stdout.buffer.write(output)
                 sys.stderr.buffer.write(errors)
                 raise
+
+
+def _wanted(compiled: GuestModule | GuestComponent) -> list[tuple[str, str]]:
+    """Return what a guest imports: of what, and its name."""
+    from toka.cvm import GuestComponent  # noqa: PLC0415 - an extra
+
+    if isinstance(compiled, GuestComponent):
+        return [(one.interface, one.name) for one in compiled.found.functions]
+    return [(one.module, one.name) for one in compiled.imports]
 
 
 def _unasked(_request: HttpRequest, _seconds: float) -> Never:

@@ -30,6 +30,7 @@ from toka.cvm._limits import Limits, ModuleLimits
 from toka.cvm._machine import GuestModule, Machine
 from toka.cvm._pool import GuestPool
 from toka.cvm._pure_guest import PureAnswer, PureGuest
+from toka.cvm._scan import is_component
 from toka.cvm._services import (
     HttpHandler,
     HttpReply,
@@ -85,5 +86,6 @@ __all__ = [
     "RefusedImport",
     "Services",
     "Verdict",
+    "is_component",
     "text_to_binary",
 ]

@@ -70,6 +70,10 @@ class FileTable:
         """Return a handle, or None where the number stands for nothing."""
         return self._handles.get(number)
 
+    def preopened(self) -> list[Handle]:
+        """Return the directories that are open from the start."""
+        return [one for one in self._handles.values() if one.preopened]
+
     def insert(self, handle: Handle) -> int:
         """Take a handle and return its number, the lowest that is free.
 

@@ -33,6 +33,7 @@ class Limits:
     io_bytes: int = 256 * _MIB
     """What all host calls together may move."""
     open_files: int = 64
+    """Of a component: handles of any kind."""
 
 
 @attrs.frozen

@@ -9,6 +9,10 @@ import attrs
 from toka.cvm._errors import RefusedImport
 from toka.cvm.components._host import HostFunction, Interface, plain_name
 from toka.cvm.components._toka import CALLS
+from toka.cvm.components._wasi_cli import PROGRAM
+from toka.cvm.components._wasi_directories import FILES
+from toka.cvm.components._wasi_files import PREOPENS
+from toka.cvm.components._wasi_io import ERROR, POLL, STREAMS
 
 if TYPE_CHECKING:
     from toka.cvm._authority import Authority
@@ -16,14 +20,16 @@ if TYPE_CHECKING:
     from toka.cvm.components._describe import Described, WantedFunction
     from toka.cvm.components._native import LinkedComponent
 
-INTERFACES: Final[tuple[Interface, ...]] = (CALLS,)
+INTERFACES: Final[tuple[Interface, ...]] = (
+    *(CALLS, ERROR, POLL, STREAMS, *PROGRAM, FILES, PREOPENS),
+)
 FUNCTIONS: Final[tuple[HostFunction, ...]] = tuple(
     [one for interface in INTERFACES for one in interface.functions]
 )
 _BY_NAME: Final = {(one.interface, one.name): one for one in FUNCTIONS}
-_RESOURCES: Final = {
-    (interface.name, name) for interface in INTERFACES for name in interface.resources
-}
+# By name alone: an interface repeats the resources of others that it uses.
+_RESOURCES: Final = {name for interface in INTERFACES for name in interface.resources}
+_NAMES: Final = {interface.name for interface in INTERFACES}
 
 
 @attrs.frozen(eq=False)
@@ -64,7 +70,7 @@ def _strange(found: Described) -> list[RefusedImport]:
     return [
         RefusedImport(interface, name, "", "is no resource of the host")
         for interface, name in found.resources
-        if (plain_name(interface), name) not in _RESOURCES
+        if name not in _RESOURCES or plain_name(interface) not in _NAMES
     ]
 
 

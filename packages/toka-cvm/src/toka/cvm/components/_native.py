@@ -11,7 +11,7 @@ from __future__ import annotations
 import ctypes
 import importlib
 from ctypes import byref, c_char_p, c_size_t, c_void_p
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import wasmtime
 import wasmtime.component as wit
@@ -45,6 +45,8 @@ _error_class: Any = wasmtime.WasmtimeError
 _any: Any = wit
 
 _HOST_RESOURCE: Final = 1
+# One type for all: what a handle stands for is looked at when it is used.
+_RESOURCE: Final = _any.ResourceType.host(_HOST_RESOURCE)
 _NO_FINALIZER: Final = _c.cast(0, _c.CFUNCTYPE(None, c_void_p))
 
 # What the library says of a trap, and the names that core modules' traps have.
@@ -112,7 +114,7 @@ def _define(instance: Any, name: str, number: int | None) -> None:
             instance.ptr(),
             buffer,
             len(text),
-            _any.ResourceType.host(_HOST_RESOURCE).ptr(),
+            _RESOURCE.ptr(),
             _dropped,
             0,
             _NO_FINALIZER,
@@ -175,7 +177,7 @@ class ComponentStore(AnyStore):
         self._place: Any = _ffi.wasmtime_component_instance_t()
         self._objects: dict[int, object] = {}
         self._last = 0
-        self._most = limits.open_files * 4
+        self._most = limits.open_files
         super().__init__(linked.engine_address, session, limits)
 
     def bounds(self, limits: Limits) -> tuple[int, int, int, int, int]:
@@ -295,8 +297,21 @@ class ComponentStore(AnyStore):
         else:
             if signature.result is not None and signature.result.kind == "result":
                 value = "ok", value
-        if signature.result is not None:
+        if signature.result is None:
+            return
+        try:
             lower(signature.result, value, results[0], self)
+        except BaseException:
+            self._give_up(value)
+            raise
+
+    def _give_up(self, value: object) -> None:
+        """Close what was to be the guest's, and is not."""
+        if isinstance(value, (list, tuple)):
+            for one in cast("Sequence[object]", value):
+                self._give_up(one)
+        elif hasattr(value, "close") and not any(one is value for one in self._objects.values()):
+            _close(value)
 
     # --- Resources ---
 
@@ -336,15 +351,19 @@ class ComponentStore(AnyStore):
 
     def forget(self, rep: int) -> None:
         """Close what a guest has dropped."""
-        close = getattr(self._objects.pop(rep, None), "close", None)
-        if close is not None:
-            close()
+        _close(self._objects.pop(rep, None))
 
     def close(self) -> None:
         """Give the store back, and what the guest had not dropped. Idempotent."""
         super().close()
         for rep in list(self._objects):
             self.forget(rep)
+
+
+def _close(value: object) -> None:
+    close = getattr(value, "close", None)
+    if close is not None:
+        close()
 
 
 class _Caller:

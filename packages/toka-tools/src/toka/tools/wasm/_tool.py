@@ -16,7 +16,16 @@ import attrs
 import msgspec
 
 from toka.capability.core import Denial, PermissionSet
-from toka.cvm import Authority, CvmError, Limits, Machine, ModuleLimits, Services
+from toka.cvm import (
+    Authority,
+    CvmError,
+    GuestComponent,
+    Limits,
+    Machine,
+    ModuleLimits,
+    Services,
+    is_component,
+)
 from toka.tools._errors import (
     AccessDeniedError,
     InvalidArgumentsError,
@@ -35,7 +44,7 @@ from toka.types import NANOSECONDS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from toka.cvm import GuestModule, KeyValue, Outcome
+    from toka.cvm import ComponentGuest, Guest, GuestModule, KeyValue, Outcome
     from toka.tools._context import ToolContext, Workspace
     from toka.types import Json, JsonObject, SideEffect
 
@@ -49,7 +58,7 @@ def _usual_machine() -> Machine:
 
 
 class WasmTool:
-    """A WebAssembly module as a tool.
+    """A WebAssembly module, or a component, as a tool.
 
     Args:
         manifest: What it is called, takes and may need.
@@ -76,8 +85,11 @@ class WasmTool:
         self._machine = _usual_machine() if machine is None else machine
         self._key_value = key_value
         _check_pinned(manifest, wasm)
+        compile_it = (
+            self._machine.compile_component if is_component(wasm) else self._machine.compile
+        )
         try:
-            self._module = self._machine.compile(wasm)
+            self._module: GuestModule | GuestComponent = compile_it(wasm)
         except CvmError as error:
             raise failure_of(error, manifest.name) from error
         _check_imports(self._machine, self._module, manifest, self._templates)
@@ -155,20 +167,24 @@ class WasmTool:
         services = Services(
             clock=context.clock, key_value=self._key_value, http=http_handler(context)
         )
-        guest = await anyio.to_thread.run_sync(
-            lambda: self._machine.instantiate(
-                self._module,
-                _authority(derived, context),
-                limits=self._limits(context),
-                services=services,
-            )
-        )
+        authority, limits = _authority(derived, context), self._limits(context)
+        guest = await anyio.to_thread.run_sync(self._guest, authority, limits, services)
         with guest:
             return await guest.arun(
                 (self.name,),
                 data=msgspec.json.encode(derived.arguments),
                 environment=_environment(context),
             )
+
+    def _guest(
+        self, authority: Authority, limits: Limits, services: Services
+    ) -> Guest | ComponentGuest:
+        module, machine = self._module, self._machine
+        if isinstance(module, GuestComponent):
+            return machine.instantiate_component(
+                module, authority, limits=limits, services=services
+            )
+        return machine.instantiate(module, authority, limits=limits, services=services)
 
     def _limits(self, context: ToolContext) -> Limits:
         usual, own = Limits(), self.manifest.limits
@@ -214,7 +230,7 @@ def _check_pinned(manifest: WasmManifest, wasm: bytes) -> None:
 
 def _check_imports(
     machine: Machine,
-    module: GuestModule,
+    module: GuestModule | GuestComponent,
     manifest: WasmManifest,
     templates: tuple[PermissionTemplate, ...],
 ) -> None:
