@@ -23,12 +23,12 @@ from .serving import (
 pytestmark = pytest.mark.anyio
 
 TOKENS = {
-    "anna": Claims("anna", "default", ("vault:read:a",), 0, 1, "1"),
-    "anna-wide": Claims("anna", "default", ("vault:read:**",), 0, 1, "2"),
-    "bert": Claims("bert", "default", (), 0, 1, "3"),
+    "anna": Claims("anna", "toka", ("vault:read:a",), 0, 1, "1"),
+    "anna-wide": Claims("anna", "toka", ("vault:read:**",), 0, 1, "2"),
+    "bert": Claims("bert", "toka", (), 0, 1, "3"),
     "stranger": Claims("anna", "elsewhere", ("vault:read:**",), 0, 1, "4"),
-    "payer": Claims("anna", "default", ("vault:read:**",), 0, 1, "5", budget=(("calls", 1),)),
-    "guarded": Claims("anna", "default", (), 0, 1, "6", untainted=("vault:read:a",)),
+    "payer": Claims("anna", "toka", ("vault:read:**",), 0, 1, "5", budget=(("calls", 1),)),
+    "guarded": Claims("anna", "toka", (), 0, 1, "6", untainted=("vault:read:a",)),
 }
 
 
@@ -215,5 +215,5 @@ async def test_a_tool_that_says_its_kinds_of_permission_is_listed_by_them() -> N
 
 def test_a_principal_shows_no_permissions() -> None:
     principal = GATE.admit("anna")
-    assert repr(principal) == "Principal(name='default/anna')"
+    assert repr(principal) == "Principal(name='toka/anna')"
     assert NEW

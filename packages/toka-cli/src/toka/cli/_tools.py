@@ -17,6 +17,8 @@ from toka.cli._openapi import openapi_options, registry_of
 from toka.cli._options import json_option, sandbox_option
 from toka.cli._own_token import claims_for
 from toka.cli._show import printable
+from toka.cli._tools_mcp import mcp
+from toka.cli._tools_serve import serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,10 +30,12 @@ if TYPE_CHECKING:
 
 @click.group("tools")
 def command() -> None:
-    """List tools, call one, and say how far commands can be confined here."""
+    """List tools, call or serve them, and say how far commands can be confined here."""
 
 
 command.add_command(describe)
+command.add_command(mcp)
+command.add_command(serve)
 command.add_command(validate)
 
 

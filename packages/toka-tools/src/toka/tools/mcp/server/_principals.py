@@ -74,7 +74,7 @@ class TokenGate:
     authenticate: Callable[[str], Claims]
     """`TokenValidator.validate`, or `Authenticator.authenticate` of toka-auth, which also knows
     what was taken back and counts rates. It should insist on an audience."""
-    vault: str = "default"
+    vault: str = "toka"
     """The tenant whose things the permissions have to speak of."""
 
     @property
