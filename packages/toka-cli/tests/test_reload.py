@@ -1,5 +1,6 @@
 """A running `toka serve` and its service.toml: taken, refused, or said to need a restart."""
 
+import json
 import os
 import signal
 import subprocess
@@ -18,6 +19,8 @@ import msgspec
 import pytest
 from anyio.from_thread import start_blocking_portal
 
+from toka.cli._errors import ServiceConfigUnusable
+from toka.cli._service_config import read_service_config
 from toka.llm_gateway.testing import FakeOpenAI, reply
 
 SPEC = """\
@@ -224,3 +227,45 @@ def test_a_service_does_not_start_with_a_wrong_file(toka, tmp_path: Path) -> Non
     assert result.status == 2
     assert "did you mean 'limits'?" in result.err
     assert "[cli.service_config]" in result.err
+
+
+PETS = {
+    "openapi": "3.1.0",
+    "info": {"title": "Pets", "version": "1"},
+    "paths": {"/pets": {"get": {"operationId": "listPets"}, "post": {"operationId": "addPet"}}},
+    "components": {"securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}},
+}
+
+
+def test_operations_of_a_document_are_tools_like_others(tmp_path: Path) -> None:
+    document, config = tmp_path / "pets.json", tmp_path / "service.toml"
+    document.write_text(json.dumps(PETS))
+    document.chmod(0o600)
+
+    def tools(more: str = "", before: str = "") -> tuple[str, ...]:
+        block = f'[[tools.openapi]]\nfile = "{document}"\nserver = "https://pets.example"\n'
+        config.touch(0o600)
+        config.write_text(f"{before}{block}{more}")
+        return read_service_config(config).registry().names()
+
+    assert {"list_pets", "add_pet", "read_file"} <= set(tools())
+    chosen = tools('operations = ["listPets"]\nprefix = "pets_"\nsecurity = {key = "mine"}\n')
+    assert "pets_list_pets" in chosen
+    assert "pets_add_pet" not in chosen
+    only = '[tools]\nallowed = ["add_pet"]\n'
+    assert tools(before=only) == ("add_pet",)
+    for wrong, words in (
+        ('security = {kee = "mine"}', "no security scheme 'kee'"),
+        ('security = {key = "ghp_REAL"}', "no secret's name"),
+        ('operations = ["nothing"]', "no operation 'nothing'"),
+        ('prefix = "Pets"', "cannot begin"),
+    ):
+        with pytest.raises(ServiceConfigUnusable, match=words) as caught:
+            tools(wrong)
+        assert "REAL" not in str(caught.value)
+    document.chmod(0o666)
+    with pytest.raises(ServiceConfigUnusable, match="written by others"):
+        tools()
+    document.unlink()
+    with pytest.raises(ServiceConfigUnusable, match="cannot be read"):
+        tools()

@@ -10,6 +10,10 @@
     [tools]
     allowed = ["read_file"]       # of the built-in and installed ones; all by default
     installed = ["name"]          # entry points of installed distributions
+    [[tools.openapi]]             # the operations of a document
+    file = "pets.yaml"
+    server = "https://pets.example/v1"      # the document's own by default
+    security = {key = "pets-key"}           # scheme to TOKA_SECRET_PETS_KEY
 
     [[model]]                     # the first that answers; TOKA_LLM_* by default
     provider = "anthropic"
@@ -39,9 +43,10 @@ from toka.llm_gateway import ConfigurationInvalid, FallbackModel, model_from_env
 from toka.tools import ToolError, ToolRegistry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from toka.llm_gateway import Model
+    from toka.tools import Tool
 
 MAX_BYTES: Final = 1_048_576
 LOG_LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
@@ -62,11 +67,23 @@ class Limits(_Strict, frozen=True):
     unfinished_runs: _Count = 1_000
 
 
+class OpenApiDocument(_Strict, frozen=True):
+    """A document whose operations are tools."""
+
+    file: _Text
+    server: str = ""
+    prefix: str = ""
+    tags: tuple[str, ...] = ()
+    operations: tuple[str, ...] = ()
+    security: dict[str, str] = {}
+
+
 class Tools(_Strict, frozen=True):
     """What agents can be allowed."""
 
     allowed: tuple[str, ...] | None = None
     installed: tuple[str, ...] = ()
+    openapi: tuple[OpenApiDocument, ...] = ()
 
 
 class Route(_Strict, frozen=True):
@@ -110,6 +127,9 @@ class ServiceConfig(_Strict, frozen=True):
         try:
             known = ToolRegistry.builtin()
             known.register_installed(*self.tools.installed)
+            for document in self.tools.openapi:
+                for tool in _operations(document):
+                    known.register(tool)
             names = known.names() if self.tools.allowed is None else self.tools.allowed
             return ToolRegistry.of([known.get(name) for name in names])
         except ToolError as error:
@@ -139,6 +159,24 @@ class ServiceConfig(_Strict, frozen=True):
         if not path.is_dir():
             raise _wrong("agents", f"{path} is no folder.", "Make it, or name another.")
         return path.resolve()
+
+
+def _operations(document: OpenApiDocument) -> Iterable[Tool]:
+    from toka.tools.openapi import OpenApiOptions, load_openapi  # noqa: PLC0415 - only with one
+
+    path = Path(document.file).expanduser()
+    options = OpenApiOptions(
+        server=document.server,
+        prefix=document.prefix,
+        tags=document.tags,
+        operations=document.operations,
+        security=document.security,
+    )
+    made = load_openapi(path, options)
+    # Whoever writes it says where a secret goes.
+    if path.stat().st_mode & _OTHERS_MAY_WRITE:
+        raise _wrong("tools", f"{path} can be written by others.", "Take that right from them.")
+    return made.tools
 
 
 def _environ(route: Route) -> Mapping[str, str]:
