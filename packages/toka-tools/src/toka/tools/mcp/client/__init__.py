@@ -22,6 +22,7 @@ from toka.tools.mcp.client._errors import (
     SessionEndedError,
     UnusableDefinitionError,
 )
+from toka.tools.mcp.client._host import McpHost
 from toka.tools.mcp.client._pins import Pins
 from toka.tools.mcp.client._remote_tool import RemoteTool
 
@@ -39,6 +40,7 @@ __all__ = [
     "InvalidResultError",
     "InvalidServerError",
     "McpClient",
+    "McpHost",
     "NotApprovedError",
     "Offer",
     "Pins",
