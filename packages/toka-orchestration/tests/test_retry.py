@@ -65,7 +65,7 @@ class Bench:
         self.done.clear()
         self.broken.clear()
         step = await event_of(host, first.run, name)
-        return await host.run(await define_retry(host.runtime, first.run, step))
+        return await host.run(await define_retry(host.runtime.store, first.run, step))
 
 
 async def event_of(host: Host, run: AgentId, name: str) -> EventId:
@@ -335,7 +335,7 @@ async def test_a_retried_run_that_is_broken_off_goes_on_where_it_was(bench):
     async with world.open() as host:
         first = await host.run(a_diamond(bench))
         step = await event_of(host, first.run, "right2")
-        run = await host.begin(await define_retry(host.runtime, first.run, step))
+        run = await host.begin(await define_retry(host.runtime.store, first.run, step))
         begun = host.runtime.position
         bench.broken.clear()
         bench.done.clear()
@@ -357,7 +357,7 @@ async def test_a_run_that_goes_on_is_not_retried(bench):
     async with bench.world.open() as host:
         run = await host.begin(a_line(bench))
         with pytest.raises(RunActive):
-            await define_retry(host.runtime, run, EventId("01JD3X8ZK5Q6T7V8W9XAYBZCDE"))
+            await define_retry(host.runtime.store, run, EventId("01JD3X8ZK5Q6T7V8W9XAYBZCDE"))
 
 
 async def test_a_cancelled_run_is_retried_from_a_step_that_had_no_outcome(bench):
@@ -380,7 +380,7 @@ async def test_a_cancelled_run_is_retried_from_a_step_that_had_no_outcome(bench)
             await begun.wait()
             await host.submit(TerminateAgent(run, "enough"))
         step = await event_of(host, run, "hang")
-        second = await host.run(await define_retry(host.runtime, run, step))
+        second = await host.run(await define_retry(host.runtime.store, run, step))
         assert second.met
         assert bench.done == Counter(a=1, hang=2)
 
@@ -390,7 +390,7 @@ async def test_what_is_no_step_of_the_run_is_refused(bench, event):
     async with bench.world.open() as host:
         first = await host.run(a_line(bench))
         with pytest.raises(UnknownStep):
-            await define_retry(host.runtime, first.run, EventId(event))
+            await define_retry(host.runtime.store, first.run, EventId(event))
 
 
 async def test_a_step_of_another_run_is_refused(bench):
@@ -399,16 +399,16 @@ async def test_a_step_of_another_run_is_refused(bench):
         other = await host.run(a_line(bench))
         step = await event_of(host, other.run, "a")
         with pytest.raises(UnknownStep):
-            await define_retry(host.runtime, first.run, step)
+            await define_retry(host.runtime.store, first.run, step)
         with pytest.raises(UnknownRun):
-            await define_retry(host.runtime, AgentId("01JD3X8ZK5Q6T7V8W9XAYBZCDE"), step)
+            await define_retry(host.runtime.store, AgentId("01JD3X8ZK5Q6T7V8W9XAYBZCDE"), step)
 
 
 async def test_whoever_may_not_read_the_earlier_run_cannot_take_over_from_it(bench):
     async with bench.world.open() as host:
         first = await host.run(a_line(bench))
         definition = await define_retry(
-            host.runtime, first.run, await event_of(host, first.run, "b")
+            host.runtime.store, first.run, await event_of(host, first.run, "b")
         )
         token = host.world.token(f"agent:spawn:{definition.name}")
         with pytest.raises(Rejected) as caught:
@@ -434,7 +434,7 @@ async def test_a_compacted_log_has_nothing_to_take_over(bench, monkeypatch):
     async with bench.world.open() as host:
         first = await host.run(a_line(bench))
         step = await event_of(host, first.run, "b")
-        definition = await define_retry(host.runtime, first.run, step)
+        definition = await define_retry(host.runtime.store, first.run, step)
         read = host.runtime.store.read_stream
 
         async def compacted(stream, **parts):

@@ -58,8 +58,12 @@ async def _gather(store: EventStore, name: str) -> Explanation:
 
 def _print(explanation: Explanation) -> None:
     _print_event("event", explanation.event, explanation)
+    for origin in explanation.copied_from:
+        _print_event("copied from", origin, explanation)
+    told = {origin.event.id for origin in explanation.copied_from}
     for cause in explanation.causes:
-        _print_event("because of", cause, explanation)
+        if cause.event.id not in told:
+            _print_event("because of", cause, explanation)
     click.echo("")
     for token, body in explanation.tokens.items():
         click.echo(f"token {token}: {printable(body.subject)}, vault {printable(body.vault)}")
@@ -87,6 +91,7 @@ def _as_json(explanation: Explanation) -> dict[str, Json]:
     return {
         "event": event_as_json(explanation.event),
         "causes": [event_as_json(cause) for cause in explanation.causes],
+        "copied_from": [event_as_json(origin) for origin in explanation.copied_from],
         "tokens": {
             token: {
                 "subject": body.subject,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _COMMANDS: Final = {
     "run": ("_run", "Run agents from a specification or a folder of them, or go on with a run."),
+    "retry": ("_retry", "Begin an ended run again, from its beginning or from one of its steps."),
     "serve": ("_serve", "Serve runs over HTTP, and go on with those that were interrupted."),
     "status": ("_status", "Show the runs of a data directory or a service."),
     "agents": ("_agents", "Show the agents of a run, with what they may do."),
@@ -82,6 +83,7 @@ _EPILOG = f"""\
 Examples:
   toka run examples/repo-audit
   toka run examples/repo-audit --input target=../other
+  toka retry 01JD3X8ZK5Q6T7V8W9XAYBZCDE --from 42
   toka replay --verify
   toka serve --port 8080
   eval "$(_TOKA_COMPLETE=bash_source toka)"     completion for bash; zsh, fish alike

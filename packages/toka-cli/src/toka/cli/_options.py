@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -41,6 +42,20 @@ def url_options(function: F) -> F:
 def json_option(function: F) -> F:
     """Add `--json`."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(function)
+
+
+def output_option(function: F) -> F:
+    """Add `--output`, how a run is shown while it goes on; `shown_as` settles what is left out."""
+    return click.option(
+        "--output",
+        type=click.Choice(["tree", "plain", "json"]),
+        help="A live tree, lines, or JSON lines. A tree in a terminal, else lines.",
+    )(function)
+
+
+def shown_as(output: str | None) -> str:
+    """Return how a run is shown: as asked for, or as fits where it is shown."""
+    return output or ("tree" if sys.stdout.isatty() else "plain")
 
 
 def sandbox_option(function: F) -> F:

@@ -69,7 +69,8 @@ def _line(agent: AgentView, kind: str, number: object) -> str:
 def _end_of(task: TaskView) -> str:
     reason = f": {printable(task.reason)}" if task.reason else ""
     spent = cost(task.spent)
-    facts = ", ".join(part for part in (count(task.steps, "step"), spent) if part)
+    copied = f"{task.copied} copied" if task.copied else ""
+    facts = ", ".join(part for part in (count(task.steps, "step"), copied, spent) if part)
     return f"{MARKS[task.phase]} {printable(task.description, 100)} {task.phase} ({facts}){reason}"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ import click
 from toka.cli._data_directory import DEFAULT, DataDirectory
 from toka.cli._errors import UsageError
 from toka.cli._exits import Exit
-from toka.cli._options import sandbox_option
+from toka.cli._options import output_option, sandbox_option, shown_as
 from toka.cli._show import printable
 
 if TYPE_CHECKING:
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from toka.cli._progress import Progress
     from toka.orchestration import RunDefinition, RunResult, RunView
     from toka.types import AgentId
-
-_OUTPUTS = ("tree", "plain", "json")
 
 
 @click.command(
@@ -52,11 +49,7 @@ The same command goes on with a run that was interrupted, and says so of one tha
     help="A value for an input that the specifications declare; repeatable.",
 )
 @click.option("--fresh", is_flag=True, help="Begin anew, and end an unfinished run of the same.")
-@click.option(
-    "--output",
-    type=click.Choice(_OUTPUTS),
-    help="A live tree, lines, or JSON lines. A tree in a terminal, else lines.",
-)
+@output_option
 @sandbox_option
 def command(
     *,
@@ -79,7 +72,7 @@ def command(
         workspace=Path.cwd(),
         tools=ToolRegistry.builtin().names(),
     )
-    shown = output or ("tree" if sys.stdout.isatty() else "plain")
+    shown = shown_as(output)
     for warning in warnings if shown != "json" else ():
         click.secho(f"warning: {warning}", fg="yellow", err=True)
     return anyio.run(_run, data, definition, fresh, shown, sandbox)
@@ -132,11 +125,12 @@ async def _run_on(host: Host, definition: RunDefinition, fresh: bool, output: st
             require_unchanged(RunDefinition.decode(known.spec), definition)
             if output != "json":
                 click.echo(f"Going on with run {known.run}.", err=True)
-            return await _watch(host, known, output)
-    return await _watch(host, await _begin(host, definition), output)
+            return await watch_run(host, known, output)
+    return await watch_run(host, await begin_run(host, definition), output)
 
 
-async def _begin(host: Host, definition: RunDefinition) -> RunView:
+async def begin_run(host: Host, definition: RunDefinition) -> RunView:
+    """Begin a run as the operator, who may let it do what it asks for."""
     from toka.orchestration import load_run, permissions_of  # noqa: PLC0415
 
     token = host.desk.mint("operator", permissions_of(definition))
@@ -149,7 +143,8 @@ async def _end(host: Host, run: AgentId) -> None:
     await host.orchestrator.cancel(run, "A fresh run was asked for.", token)
 
 
-async def _watch(host: Host, view: RunView, output: str) -> int:
+async def watch_run(host: Host, view: RunView, output: str) -> int:
+    """Go on with a run and show it, until its end or until only a person can help."""
     from toka.cli._follower import Follower  # noqa: PLC0415
 
     results: list[RunResult] = []

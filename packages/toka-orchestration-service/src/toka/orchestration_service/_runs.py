@@ -116,7 +116,7 @@ async def _definition_of(call: Call, view: RunView, wanted: RetryRun) -> RunDefi
         return sources.again(RunDefinition.decode(view.spec))
     call.require(f"event:read:{view.run}/**")
     step = EventId(wanted.step.upper())
-    definition = await define_retry(call.service.runtime, view.run, step)
+    definition = await define_retry(call.service.runtime.store, view.run, step)
     await sources.require_unchanged(definition)
     return definition
 

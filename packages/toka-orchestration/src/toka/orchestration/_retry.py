@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from toka.orchestration._past import Parcel, Past, PastStep
-    from toka.runtime import Runtime
     from toka.store.core import EventStore
     from toka.types import AgentSpec
 
@@ -42,14 +41,14 @@ if TYPE_CHECKING:
     """Events of outcomes that stand for steps, by task of the retried run, path and ordinal."""
 
 
-async def define_retry(runtime: Runtime, run: AgentId, step: EventId) -> RunDefinition:
+async def define_retry(store: EventStore, run: AgentId, step: EventId) -> RunDefinition:
     """Return the definition of a run that goes on from a step of an ended one.
 
     It has the inputs, the specifications and the folder of artifacts of the earlier run: what the
     steps that are kept have left in it is what the others go on with.
 
     Args:
-        runtime: Hosts the log.
+        store: The log.
         run: The earlier run.
         step: Any event of the step that is to be done anew, with all that follows it.
 
@@ -60,7 +59,7 @@ async def define_retry(runtime: Runtime, run: AgentId, step: EventId) -> RunDefi
         StepNotRecorded: The log was compacted, and has the outcomes no more.
         StoreError: The log cannot be read.
     """
-    view = await load_run(runtime.store, run)
+    view = await load_run(store, run)
     if not view.ended or view.spec == NULL:
         raise RunActive(
             f"Run {run} has not ended, so it cannot be retried.",
@@ -68,7 +67,7 @@ async def define_retry(runtime: Runtime, run: AgentId, step: EventId) -> RunDefi
             details={"run": run},
         )
     definition = attrs.evolve(RunDefinition.decode(view.spec), retries=RetryOf(run, step))
-    await kept_outcomes(runtime.store, definition, run)
+    await kept_outcomes(store, definition, run)
     return definition
 
 
