@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toka.cli._errors import ServiceConfigUnusable
+from toka.cli._errors import IdentitiesUnusable, ServiceConfigUnusable
+from toka.cli._identities import read_identities
 from toka.cli._service_config import read_service_config
 from toka.config_cli import load
 from toka.config_cli._checker import exact_data, faults
@@ -44,6 +45,7 @@ BEYOND = (
     "Only a task with steps has outputs",
     "longest wait is shorter",
     "needs no default",
+    "what no token can hold",
 )
 
 AGENT = {
@@ -194,7 +196,21 @@ def services_refuse(text, name):
     return [], []
 
 
+def identities_refuse(text, name):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, name)
+        path.write_text(text)
+        path.chmod(0o600)
+        try:
+            read_identities(path)
+        except IdentitiesUnusable as error:
+            beyond = any(words in str(error) for words in BEYOND)
+            return [] if beyond else [str(error)], [str(error)]
+    return [], []
+
+
 READERS = {
+    "identities": identities_refuse,
     "service": services_refuse,
     "agent-spec": agents_refuse,
     "tool-manifest": manifests_refuse,
@@ -414,11 +430,43 @@ THINGS = st.sampled_from(
 )
 
 
+IDENTITIES = {
+    "issuer": [
+        {
+            "issuer": "https://login.example.com",
+            "audience": "toka",
+            "jwks_uri": "https://login.example.com/keys",
+            "rule": [
+                {
+                    "where": {"groups": "ops"},
+                    "subject_prefix": "example/",
+                    "permissions": ["run:*:*", "event:read:**"],
+                    "untainted": ["run:*:*"],
+                }
+            ],
+        }
+    ],
+    "api_key": [
+        {
+            "key_id": "0123456789abcdef",
+            "digest": "0123456789abcdef" * 4,
+            "subject": "ci",
+            "permissions": ["run:*:*"],
+            "untainted": [],
+            "expires_at": 1_900_000_000,
+        }
+    ],
+    "exchanged_seconds": 900,
+}
+BY_FILE = {"identities": IDENTITIES, "service": SERVICE}
+
+
+@pytest.mark.parametrize("name", BY_FILE)
 @settings(max_examples=ROUNDS * 3, deadline=None)
-@given(st.data())
-def test_schema_and_reader_agree_on_the_settings_of_a_service(data) -> None:
-    changed = copy.deepcopy(SERVICE)
-    *way, last = data.draw(st.sampled_from([path for path in paths_of(SERVICE) if path]))
+@given(data=st.data())
+def test_schema_and_reader_agree_on_what_a_service_reads(name, data) -> None:
+    changed = copy.deepcopy(BY_FILE[name])
+    *way, last = data.draw(st.sampled_from([path for path in paths_of(changed) if path]))
     holder = changed
     for key in way:
         holder = holder[key]
@@ -428,10 +476,11 @@ def test_schema_and_reader_agree_on_the_settings_of_a_service(data) -> None:
         value = holder.pop(last)
         if isinstance(holder, dict) and data.draw(st.booleans()):
             holder[data.draw(st.sampled_from(["limit", "runs", "allowed", "host"]))] = value
-    agree("service", write_toml(changed), "toml")
+    agree(name, write_toml(changed), "toml")
 
 
-def test_the_settings_of_a_service_are_recognised_by_their_name() -> None:
-    assert agree("service", write_toml(SERVICE), "toml") == []
-    assert recognise(SERVICE, "service.toml") == "service"
+@pytest.mark.parametrize("name", BY_FILE)
+def test_what_a_service_reads_is_recognised_by_its_name(name) -> None:
+    assert agree(name, write_toml(BY_FILE[name]), "toml") == []
+    assert recognise(BY_FILE[name], f"{name}.toml") == name
     assert recognise({"server": {"port": 80}}, "app.toml") is None

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 Schema = dict[str, object]
 SCHEMAS = {
     "agent-spec": "agents, and the settings of a run (agents/*.yaml, agents.toml)",
+    "identities": "whom a service gives tokens for credentials from outside (identities.toml)",
     "llm-prices": "what models cost (TOKA_LLM_PRICES)",
     "service": "how a service does its work (service.toml)",
     "tool-manifest": "tools in the original's format",
 }
 """By name: what each is for."""
-_SERVICE = "service.toml"
+_BY_FILE = {"identities.toml": "identities", "service.toml": "service"}
 _AGENT = frozenset({"agents", "orchestration", "tasks", "objectives", "inputs"})
 
 
@@ -55,8 +56,8 @@ def recognise(value: Value, file: str = "") -> str | None:
         value: Its blocks tell, where Toka's are like no other program's.
         file: The name of its file tells where they are not.
     """
-    if file == _SERVICE:
-        return "service"
+    if file in _BY_FILE:
+        return _BY_FILE[file]
     if not isinstance(value, dict):
         return None
     spec = value.get("spec")
