@@ -170,6 +170,7 @@ class Links:
     _links: dict[int, Link] = attrs.field(init=False, factory=dict)
     _closing: set[asyncio.Task[None]] = attrs.field(init=False, factory=set)
     _held: dict[int, Message] = attrs.field(init=False, factory=dict)
+    _held_since: float = attrs.field(init=False, default=0.0)
     _timer: asyncio.TimerHandle | None = attrs.field(init=False, default=None)
 
     @property
@@ -232,12 +233,18 @@ class Links:
             self.ship(link, message)
 
     def _hold(self, message: Message) -> None:
+        loop = asyncio.get_running_loop()
         self._held[message.to] = message
+        self._held_since = loop.time()
         if self._timer is None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(_HOLDING, self._send_held)
+            self._timer = loop.call_at(self._held_since + _HOLDING, self._send_held)
 
     def _send_held(self) -> None:
+        due = self._held_since + _HOLDING
+        loop = asyncio.get_running_loop()
+        if loop.time() < due:  # entries have overtaken what it was set for
+            self._timer = loop.call_at(due, self._send_held)
+            return
         self._timer = None
         held, self._held = self._held, {}
         for node, message in held.items():

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raft_core import Config, Member, Members, RaftError, Snapshot
-from raft_storage import FileStorage, SystemFolder
+from raft_storage import StreamedStorage, SystemFolder
 
 from ._archive import Limits
 from ._errors import NodeError, NotFounderError
@@ -23,7 +23,7 @@ from ._identity import Address, parse_address, parse_member
 from ._incoming import Door, Incoming
 from ._links import Links
 from ._machine import Table
-from ._promptness import ask_for_short_slices, loop_factory
+from ._promptness import ask_for_short_slices
 from ._replica import Around, Replica
 from ._service import Service
 from ._shipping import Shipping
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
     logging.basicConfig(format=f"node {options.id}: %(message)s", level=logging.WARNING)
     ask_for_short_slices()
     try:
-        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        with asyncio.Runner() as runner:
             return runner.run(serve(options))
     except (NodeError, RaftError) as error:
         logging.getLogger("raft_node").critical("%s: %s", error.code, error)
@@ -125,12 +125,12 @@ class _Counting:
         self._file.sync()
 
 
-def identity(options: argparse.Namespace, store: FileStorage) -> Member:
+def identity(options: argparse.Namespace, store: StreamedStorage) -> Member:
     """Return who this node is: what its disk calls itself is part of it."""
     return Member(options.id, store.store_id, "{}:{}".format(*options.peers))
 
 
-def found(store: FileStorage, own: Member, founders: Sequence[Member]) -> None:
+def found(store: StreamedStorage, own: Member, founders: Sequence[Member]) -> None:
     """Let the group begin, unless this store knows of a group already.
 
     Raises:
@@ -166,7 +166,7 @@ async def serve(options: argparse.Namespace) -> int:
 
     loop.add_signal_handler(signal.SIGTERM, end, 0)
     accepting, dialling = contexts(options)
-    with FileStorage.open(CountingFolder(options.folder)) as store:
+    with StreamedStorage.open(CountingFolder(options.folder)) as store:
         own = identity(options, store)
         found(store, own, options.found)
 

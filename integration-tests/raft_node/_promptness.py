@@ -7,18 +7,12 @@ goes before (from 6.12 on, `sched_setattr(2)`). It gets no more of the processor
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
 import os
 import platform
 import struct
 import sys
-from importlib import import_module
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from typing import Final
 
 _SLICE: Final = 100_000
 """In nanoseconds; the shortest there is."""
@@ -29,18 +23,13 @@ _ATTRIBUTES: Final = struct.Struct("<IIQiIQQQ")
 
 
 def ask_for_short_slices() -> bool:
-    """Say whether this process goes before others when it is woken; elsewhere it does without."""
+    """Say whether this process goes before others when it is woken; elsewhere it does without.
+
+    Who has put it into another class of scheduling knows better: that is left as it is.
+    """
     number = _NUMBER.get(platform.machine())
-    if sys.platform != "linux" or number is None:
+    if sys.platform != "linux" or number is None or os.sched_getscheduler(0) != os.SCHED_OTHER:
         return False
     nice = os.getpriority(os.PRIO_PROCESS, 0)  # which stays as it is
     attributes = _ATTRIBUTES.pack(_ATTRIBUTES.size, 0, 0, nice, 0, _SLICE, 0, 0)
     return ctypes.CDLL(None).syscall(number, 0, attributes, 0) == 0
-
-
-def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    """Return uvloop's loop where it is installed: it costs less for every event."""
-    if find_spec("uvloop") is None:
-        return asyncio.new_event_loop
-    factory: Callable[[], asyncio.AbstractEventLoop] = import_module("uvloop").new_event_loop
-    return factory

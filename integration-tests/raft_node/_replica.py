@@ -32,7 +32,6 @@ from raft_core import (
     Role,
     decode_conf_change,
 )
-from raft_storage import Streamed
 
 from ._archive import Archive
 from ._changes import in_force, lags, standings, to_propose
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from raft_core import Config, Member, ReadState, Snapshot
-    from raft_storage import FileStorage, SnapshotWriter
+    from raft_storage import SnapshotWriter, StreamedStorage
 
     from ._archive import Limits
     from ._changes import Change
@@ -84,7 +83,7 @@ class Replica:
 
     id: int
     node: Node
-    store: FileStorage
+    store: StreamedStorage
     _make_state: Callable[[], State]
     state: State
     around: Around
@@ -117,7 +116,7 @@ class Replica:
     def start(
         cls,
         config: Config,
-        store: FileStorage,
+        store: StreamedStorage,
         make_state: Callable[[], State],
         around: Around,
         *,
@@ -129,7 +128,7 @@ class Replica:
         archive = Archive(store, limits, around.fail)
         applied = archive.load(state)
         config = attrs.evolve(config, applied=applied.index, async_storage_writes=True)
-        node = Node(config, Streamed(store))
+        node = Node(config, store)
         replica = cls(config.id, node, store, make_state, state, around, archive, applied.index)
         replica._applied_term = applied.term
         replica._loop = asyncio.get_running_loop()

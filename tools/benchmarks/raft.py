@@ -2,7 +2,8 @@
 
 Ours and etcd run three nodes with files on a disk, every acknowledged write synced on two of them.
 Clients are one process that talks to the leader, 8 of them to a connection; a value has 128 bytes.
-Every node is a scheduling group of its own. PySyncObj keeps everything in memory and never syncs;
+Nodes and clients of every system run in the real-time class where that is permitted, so that a
+busy machine takes nothing from them. PySyncObj keeps everything in memory and never syncs;
 its clients run in its leader's process, which spares them the network.
 """
 

@@ -23,7 +23,8 @@ from raft_storage._protocol import LogStore
 from raft_storage._recovery import Recovery
 from raft_storage._repair import Repair, repair
 from raft_storage._snapshots import SnapshotReader
-from raft_storage._streaming import SnapshotWriter, Streamed
+from raft_storage._streamed import StreamedStorage
+from raft_storage._streaming import SnapshotWriter
 from raft_storage._system import SystemFolder
 
 __all__ = [
@@ -50,7 +51,7 @@ __all__ = [
     "Settings",
     "SnapshotReader",
     "SnapshotWriter",
-    "Streamed",
+    "StreamedStorage",
     "SystemFolder",
     "WriteFailedError",
     "repair",

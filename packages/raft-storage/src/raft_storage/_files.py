@@ -14,7 +14,6 @@ any two steps leaves the store before or after the write and nothing else:
 from __future__ import annotations
 
 import itertools
-import os
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -36,7 +35,7 @@ from raft_storage._opening import Opened, Settings, create_store, open_store
 from raft_storage._recovery import Recovery, scan
 from raft_storage._snapshots import SnapshotDraft, SnapshotReader, snapshot_name
 from raft_storage._streaming import SnapshotWriter
-from raft_storage._system import folder_of
+from raft_storage._system import THIS, folder_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -78,7 +77,7 @@ class FileStorage:
         mark = opened.log.state.mark
         self._head = Snapshot(mark.index, mark.term, opened.conf_state) if mark else None
         self._drafts = itertools.count(1)
-        self._process = os.getpid()
+        self._process = THIS.process
         self._failure = None
         self._turn = threading.Lock()
 
@@ -394,7 +393,7 @@ class FileStorage:
     def _check_usable(self) -> None:
         if self._failure is not None:
             raise type(self._failure)(self._failure.reason) from self._failure
-        if self._process != os.getpid():
+        if self._process != THIS.process:
             raise ClosedError("the store was opened by the process that this one is a fork of")
 
     def close(self) -> None:
@@ -406,7 +405,7 @@ class FileStorage:
             WriteFailedError: The disk failed; it is closed all the same.
 
         """
-        if isinstance(self._failure, ClosedError) or self._process != os.getpid():
+        if isinstance(self._failure, ClosedError) or self._process != THIS.process:
             return
         failed = self._failure is not None
         try:

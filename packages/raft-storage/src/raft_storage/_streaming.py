@@ -1,7 +1,7 @@
 """Snapshots too large for memory: written aside in pieces, by one thread beside all others.
 
-Raft needs to know only that there is a snapshot, and where. So a node is given a `Streamed` view of
-its store, its `SNAP` messages carry no data, and the application sends the data itself: from a
+Raft needs to know only that there is a snapshot, and where. So a node is given a `StreamedStorage`,
+its `SNAP` messages carry no data, and the application sends the data itself: from a
 `SnapshotReader` here into a `SnapshotWriter` there. When that is durable, the message is stepped,
 and what is written goes with the `save` that it leads to.
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from raft_core import NO_LIMIT
 from raft_storage._errors import NoSpaceError, RefusedWriteError
 from raft_storage._writer import is_full
 
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Self
 
-    from raft_core import ConfState, Entry, HardState, Snapshot
-    from raft_storage._files import FileStorage
+    from raft_core import ConfState
     from raft_storage._scan import SnapshotMark
     from raft_storage._snapshots import SnapshotDraft
 
@@ -138,34 +136,3 @@ class SnapshotWriter:
     def __exit__(self, *_: object) -> None:
         """Remove what was not kept."""
         self.discard()
-
-
-class Streamed:
-    """A store as `raft_core` is to see it if snapshots go another way: they have no data."""
-
-    def __init__(self, store: FileStorage) -> None:
-        self._store = store
-
-    def initial_state(self) -> tuple[HardState, ConfState]:
-        """Return what was saved, or empty values."""
-        return self._store.initial_state()
-
-    def first_index(self) -> int:
-        """Return the index of the first entry held, or the one it would have."""
-        return self._store.first_index()
-
-    def last_index(self) -> int:
-        """Return the index of the last entry held; `first_index() - 1` if there is none."""
-        return self._store.last_index()
-
-    def term(self, index: int) -> int:
-        """Return the term of the entry at an index."""
-        return self._store.term(index)
-
-    def entries(self, low: int, high: int, max_size: int = NO_LIMIT) -> tuple[Entry, ...]:
-        """Return the entries in [low, high) within a size, at least one."""
-        return self._store.entries(low, high, max_size)
-
-    def snapshot(self) -> Snapshot:
-        """Return the latest snapshot without its data, which is not read for that."""
-        return self._store.snapshot_head()

@@ -22,6 +22,21 @@ _MODE: Final = 0o600
 
 
 @attrs.define
+class _This:
+    """Which process this is, without a system call for each time that somebody wants to know."""
+
+    process: int
+
+    def forked(self) -> None:
+        """Find out again."""
+        self.process = os.getpid()
+
+
+THIS: Final = _This(os.getpid())
+os.register_at_fork(after_in_child=THIS.forked)
+
+
+@attrs.define
 class SystemFile:
     """An open file of the operating system."""
 
