@@ -6,7 +6,6 @@ stacks slows the program down, so this is not for measuring time.
 
 from __future__ import annotations
 
-import tracemalloc
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -127,6 +126,8 @@ def profile_memory(*, frames: int = 16) -> Generator[MemoryProfile]:
     Raises:
         InvalidFigure: somebody traces memory in this process already.
     """
+    import tracemalloc  # noqa: PLC0415 - it brings pickle, for files that nobody writes here
+
     if tracemalloc.is_tracing():
         raise InvalidFigure("Memory is traced in this process already.")
     tracemalloc.start(frames)

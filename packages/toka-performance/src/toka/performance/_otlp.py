@@ -24,7 +24,7 @@ from toka.performance._otlp_json import encode_logs, encode_metrics, encode_span
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from urllib.request import OpenerDirector
+    from urllib.request import BaseHandler, OpenerDirector
 
     from opentelemetry.sdk._logs import ReadableLogRecord
     from opentelemetry.sdk.metrics.export import MetricsData
@@ -79,7 +79,7 @@ class Sender:
         from urllib.request import Request  # noqa: PLC0415
 
         if self._opener is None:
-            self._opener = _make_opener()
+            self._opener = _make_opener(self._url)
         asked = Request(self._url, body, self._headers, method="POST")  # noqa: S310 - of http, by the settings
         try:
             with self._opener.open(asked, timeout=seconds) as answer:
@@ -96,31 +96,37 @@ class Sender:
         self._ended.set()
 
 
-def _make_opener() -> OpenerDirector:
-    from ssl import create_default_context  # noqa: PLC0415 - as above
-    from urllib.request import (  # noqa: PLC0415
+def _make_opener(url: str) -> OpenerDirector:
+    from urllib.request import (  # noqa: PLC0415 - as above
         HTTPDefaultErrorHandler,
         HTTPErrorProcessor,
         HTTPHandler,
-        HTTPSHandler,
         OpenerDirector,
         ProxyHandler,
         UnknownHandler,
     )
 
-    context = create_default_context(cafile=os.environ.get(_CERTIFICATE) or None)
     opener = OpenerDirector()
     # No handler of redirections: what was measured, and a credential, would go elsewhere.
-    for handler in (
-        ProxyHandler(),
-        UnknownHandler(),
-        HTTPHandler(),
-        HTTPSHandler(context=context),
-        HTTPDefaultErrorHandler(),
-        HTTPErrorProcessor(),
+    for make in (
+        ProxyHandler,
+        UnknownHandler,
+        HTTPHandler,
+        HTTPDefaultErrorHandler,
+        HTTPErrorProcessor,
     ):
-        opener.add_handler(handler)
+        opener.add_handler(make())
+    if url.startswith("https:"):
+        opener.add_handler(_https())
     return opener
+
+
+def _https() -> BaseHandler:
+    from ssl import create_default_context  # noqa: PLC0415 - as above; it reads all certificates
+    from urllib.request import HTTPSHandler  # noqa: PLC0415
+
+    cafile = os.environ.get(_CERTIFICATE) or None
+    return HTTPSHandler(context=create_default_context(cafile=cafile))
 
 
 def headers_of(text: str) -> dict[str, str]:
