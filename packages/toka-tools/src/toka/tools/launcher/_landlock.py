@@ -73,15 +73,18 @@ def _ruleset(known: int, rights: int, *, network: bool) -> int:
 
 
 def _allow(ruleset: int, path: str, rights: int) -> None:
+    # With a slash at its end only a directory is opened; a file needs a look, for a rule for a
+    # directory would open everything below.
+    as_directory = path.endswith("/")
+    flags = os.O_PATH | os.O_CLOEXEC | (os.O_DIRECTORY if as_directory else 0)
     try:
-        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        descriptor = os.open(path, flags)
     except (FileNotFoundError, NotADirectoryError):
         return
     try:
-        is_directory = stat.S_ISDIR(os.fstat(descriptor).st_mode)
-        if is_directory and not path.endswith("/"):
-            return  # a rule for it would open everything below
-        if not is_directory:
+        if not as_directory:
+            if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+                return
             rights &= _OF_FILES
         data = ctypes.create_string_buffer(struct.pack("=Qi", rights, descriptor))
         syscall(_ADD_RULE, ruleset, _PATH_BENEATH, ctypes.addressof(data), 0)

@@ -70,16 +70,30 @@ def restrict(*, network: bool) -> None:
     Raises:
         OSError: The kernel has no seccomp, or the architecture is neither of the two known.
     """
-    program = _program({"x86_64": _X86_64, "aarch64": _AARCH64}.get(ARCHITECTURE), network=network)
-    code = ctypes.create_string_buffer(program)
-    header = struct.pack("@HP", len(program) // 8, ctypes.addressof(code))
+    code = ctypes.create_string_buffer(program(network=network))
+    header = struct.pack("@HP", (len(code) - 1) // 8, ctypes.addressof(code))
     pointer = ctypes.create_string_buffer(header)
     set_attribute(PR_SET_SECCOMP, _FILTER, ctypes.addressof(pointer))
 
 
-def _program(numbers: dict[str, int] | None, *, network: bool) -> bytes:
-    if numbers is None:
-        raise OSError(errno.ENOSYS, "seccomp")
+def program(*, network: bool) -> bytes:
+    """Return the filter; the server makes both before its first command, for all of them.
+
+    Raises:
+        OSError: The architecture is neither of the two known.
+    """
+    if network not in _made:
+        numbers = {"x86_64": _X86_64, "aarch64": _AARCH64}.get(ARCHITECTURE)
+        if numbers is None:
+            raise OSError(errno.ENOSYS, "seccomp")
+        _made[network] = _program(numbers, network=network)
+    return _made[network]
+
+
+_made: dict[bool, bytes] = {}
+
+
+def _program(numbers: dict[str, int], *, network: bool) -> bytes:
     known = {**numbers, **_EVERYWHERE}
     refuse = _ERROR | errno.EPERM
     steps = [

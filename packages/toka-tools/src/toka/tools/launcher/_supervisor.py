@@ -26,14 +26,26 @@ COUNT_SECONDS = 0.02
 GRACE_SECONDS = 0.3
 
 
-def supervise(request: Request, control: int, directory: int) -> str:
-    """Run a command to its end and return the report. No process of it is alive then.
+class Ready:
+    """What a supervisor has made before it has a command."""
+
+    __slots__ = ("nice", "woken")
+
+    def __init__(self, nice: int, woken: int) -> None:
+        self.nice = nice
+        """How nice commands are."""
+        self.woken = woken
+        """Readable once a process has ended."""
+
+
+def prepare() -> Ready:
+    """Turn this process into a supervisor, with everything that needs no command.
 
     Raises:
-        OSError: The command could not be started.
+        OSError: The system does not allow it.
     """
-    os.setsid()
-    os.fchdir(directory)
+    # In the session of the server, which has no terminal; the kernel schedules sessions as groups,
+    # and a new one waits behind all others. The command gets one of its own.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     if LINUX:
@@ -48,10 +60,20 @@ def supervise(request: Request, control: int, directory: int) -> str:
     os.set_blocking(woken, False)
     signal.signal(signal.SIGCHLD, _nothing)
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-    child, outcome = _start(request, nice)
+    return Ready(nice, woken)
+
+
+def supervise(request: Request, control: int, directory: int, ready: Ready) -> str:
+    """Run a command to its end and return the report. No process of it is alive then.
+
+    Raises:
+        OSError: The command could not be started.
+    """
+    os.fchdir(directory)
+    child, outcome = _start(request, ready.nice)
     for descriptor in (0, 1, 2):
         os.close(descriptor)
-    kind, value = _wait(child, control, woken, request.limits.get("processes"))
+    kind, value = _wait(child, control, ready.woken, request.limits.get("processes"))
     left = end_tree(child)
     said = os.read(outcome, 64).decode().split()
     if kind == "exit" and said:
@@ -90,7 +112,7 @@ def _start(request: Request, nice: int) -> tuple[int, int]:
         except OSError as error:
             os.write(tell, str(error.errno).encode())
         os._exit(127)
-    # Before this side of the pipe is closed: a command that is already running has closed the other.
+    # While this side of the pipe is open: a command that runs already has closed the other.
     os.write(ready, b"+")
     for descriptor in (tell, say, go):
         os.close(descriptor)

@@ -36,8 +36,12 @@ class Crowd:
 
 def tasks_of_all() -> int:
     """Return how many tasks there are on the whole machine: one short read."""
-    with open("/proc/loadavg", "rb") as file:  # noqa: PTH123 - pathlib costs 5 ms at import
-        return int(file.read().split()[3].partition(b"/")[2])
+    # A file object makes six system calls of its own, and this is read for each command.
+    descriptor = os.open("/proc/loadavg", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return int(os.read(descriptor, 128).split()[3].partition(b"/")[2])
+    finally:
+        os.close(descriptor)
 
 
 def end_tree(child: int) -> int:

@@ -7,11 +7,13 @@ reports that the whole tree is gone.
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import sys
 import tempfile
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import attrs
 
@@ -145,7 +147,7 @@ def start(command: Command, timeout_ns: int, output_limit: int) -> Running:
         CommandStartError: The system could not start it.
     """
     with ExitStack() as given, ExitStack() as kept:
-        document = given.enter_context(tempfile.TemporaryFile(buffering=0))
+        document = given.enter_context(_document())
         document.write(_request(command, timeout_ns))
         its_stdin, stdin = os.pipe()
         stdout, its_stdout = os.pipe()
@@ -164,6 +166,13 @@ def start(command: Command, timeout_ns: int, output_limit: int) -> Running:
             raise _not_started(command, error.errno or 0) from error
         kept.pop_all()
     return Running(stdin, stdout, stderr, control, report, output_limit)
+
+
+def _document() -> io.FileIO:
+    """Return a file without a name."""
+    if sys.platform == "linux":
+        return io.FileIO(os.memfd_create("toka-command"), "w+")
+    return cast("io.FileIO", tempfile.TemporaryFile(buffering=0))
 
 
 def _request(command: Command, timeout_ns: int) -> bytes:
