@@ -58,6 +58,23 @@ SPECS = {
         tasks:
           default: [{id: tick, description: Tick for ever, entry: "dashboard_code:ticking"}]
         """,
+    "mend.yaml": """
+        metadata: {name: mend}
+        tasks:
+          default:
+            - id: work
+              description: Use what is there
+              steps:
+                - tool: write_file
+                  with: {path: "${run.artifacts}/first.txt", content: "one"}
+                - {tool: read_file, with: {path: "${run.workspace}/missing.txt"}, as: found}
+                - tool: write_file
+                  with: {path: "${run.artifacts}/last.txt", content: "${found.content}"}
+        security:
+          capabilities_required:
+            - "fs:write:${run.artifacts}/**"
+            - "fs:read:${run.workspace}/**"
+        """,
     "team/first.yaml": """
         metadata: {name: first}
         tasks:

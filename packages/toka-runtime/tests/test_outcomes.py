@@ -52,7 +52,8 @@ class Family:
         return (await self.runtime.submit(Message(self.own, operation))).events[-1]
 
     async def do(self, ordinal=0, *, effect: SideEffect = "none", name="fetch", **outcome):
-        step = StepIntent(self.task, 1, "root", ordinal, name, effect, Raw(b'{"n":1}'))
+        needed = (f"agent:act:{self.agent}",)
+        step = StepIntent(self.task, 1, "root", ordinal, name, effect, Raw(b'{"n":1}'), needed)
         if effect == "external":
             await self.submit(StartStep(step))
         return await self.submit(FinishStep(step, 1, **outcome))
@@ -121,9 +122,12 @@ async def test_why_a_step_was_copied_says_who_made_the_outcome_first(runtime, ea
     third = await later(second)
     copied = await third.submit(third.copy(copied.id))
     told = await told_of(runtime, copied.id, limit=1)
+    copied = told.event.event
     assert [each.event.stream for each in told.copied_from] == [second.agent, earlier.agent]
     assert told.copied_from[-1].event.actor == earlier.agent
     assert told.tokens[told.copied_from[-1].event.token].subject == earlier.agent
+    (allowed,) = told.allowed_by(copied)
+    assert allowed.needed == allowed.granting == f"agent:act:{earlier.agent}"
     assert (await told_of(runtime, event.id)).copied_from == ()
 
 

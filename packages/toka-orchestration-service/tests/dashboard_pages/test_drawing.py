@@ -118,6 +118,7 @@ def test_what_was_copied_looks_like_it_whatever_came_of_it():
     rows = _timeline.rows_of(tasks, spans, scale, opened="r/a#0", cut=False)
     assert [row.bars[0].tone for row in rows[1:]] == ["copied", "copied"]
     assert "read_file, copied" in rows[1].bars[0].title
+    assert rows[1].bars[0].width > 0
 
 
 @given(st.floats(0.001, 1e7))

@@ -56,7 +56,12 @@ class Explanation:
     """Of a copied step: the outcomes that it was copied from, the one that was first made last."""
 
     def allowed_by(self, event: KernelEvent) -> tuple[Allowance, ...]:
-        """Return each permission that a step required, with the one of its token that covers it."""
+        """Return each permission that a step required, with the one of its token that covers it.
+
+        Of a copied step, what was required and granted where the outcome was first made.
+        """
+        if isinstance(event.body, StepCopied) and self.copied_from and event == self.event.event:
+            event = self.copied_from[-1].event
         body, admitted = event.body, self.tokens.get(event.token)
         if not isinstance(body, (StepCompleted, StepFailed, StepStarted)):
             return ()

@@ -16,6 +16,8 @@ Json: TypeAlias = "Mapping[str, Any]"
 FEW: Final = 30
 """As many spans each have a row of their own."""
 TICKS: Final = 5
+_COPIED: Final = 0.6
+"""Percent of what is shown, as which a copied step is drawn."""
 _STEPS: Final = (1, 2, 5, 10, 15, 20, 30, 60)
 _LEAST: Final = 0.001
 """Seconds that are shown at least: all that happened in the same millisecond has a place, too."""
@@ -126,7 +128,10 @@ def _span(span: Json, scale: Scale, *, cut: bool) -> Bar:
     failed = span["state"] in ("failed", "denied")
     title = f"{span['kind']} {span['name']}"
     if span["copied"]:
-        return scale.bar(span["began"], span["ended"], "copied", f"{title}, copied")
+        # It took no time, and what has no width is not drawn.
+        bar = scale.bar(span["began"], span["ended"], "copied", title)
+        left = min(bar.x, 100 - _COPIED)
+        return Bar(left, _COPIED, "copied", f"{title}, copied")
     tone = "failed" if failed else span["kind"]
     if cut and span["ended"] is None:
         # Its end may be on a later page: what is not known is not drawn.
