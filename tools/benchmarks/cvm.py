@@ -5,7 +5,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from toka.cvm import Authority, Machine, MemoryKeyValue, Services, text_to_binary
+from toka.cvm import (
+    Authority,
+    GuestPool,
+    Machine,
+    MemoryKeyValue,
+    Services,
+    text_to_binary,
+)
 from workshop.measure import Measure, NotInstalled, at_most
 
 if TYPE_CHECKING:
@@ -22,6 +29,16 @@ HOST = text_to_binary("""(module
   (memory (export "memory") 1)
   (data (i32.const 0) "key")
   (func (export "get") (drop (call $get (i32.const 0) (i32.const 3)))))""")
+
+ECHO = text_to_binary("""(component
+  (core module $m (memory (export "memory") 1)
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
+    (func (export "echo") (param i32 i32) (result i32)
+      (i32.store (i32.const 8) (local.get 0)) (i32.store (i32.const 12) (local.get 1))
+      (i32.const 8)))
+  (core instance $i (instantiate $m))
+  (func (export "echo") (param "text" string) (result string) (canon lift (core func $i "echo")
+    (memory (core memory $i "memory")) (realloc (core func $i "realloc")))))""")
 
 
 def microseconds(work: Callable[[], object], times: int) -> float:
@@ -53,6 +70,51 @@ def host_call() -> Subject:
         machine.compile(HOST), Authority.parse("kv:read:**"), services=services
     )
     return lambda: microseconds(lambda: guest.call("get"), CALLS)
+
+
+def pooled_call() -> Subject:
+    """Call an export of a guest that waits in a pool, until the answer; the refill is not timed."""
+    machine = Machine()
+    module = machine.compile(NOOP)
+    pool = GuestPool(lambda: machine.instantiate(module))
+
+    def run() -> float:
+        spent = 0
+        for _ in range(GUESTS):
+            began = time.perf_counter_ns()
+            with pool.guest() as guest:
+                guest.call("noop")
+                spent += time.perf_counter_ns() - began
+        return spent / GUESTS / 1000
+
+    return run
+
+
+def fresh_call() -> Subject:
+    """Call an export of a guest of its own through the pool, the refill included."""
+    machine = Machine()
+    module = machine.compile(NOOP)
+    pool = GuestPool(lambda: machine.instantiate(module))
+
+    def call() -> None:
+        with pool.guest() as guest:
+            guest.call("noop")
+
+    return lambda: microseconds(call, GUESTS)
+
+
+def component_call() -> Subject:
+    """Call an export of a component that takes a text and gives it back."""
+    machine = Machine()
+    guest = machine.instantiate_component(machine.compile_component(ECHO))
+    return lambda: microseconds(lambda: guest.call("echo", "hello"), CALLS)
+
+
+def make_component() -> Subject:
+    """Make a guest of a compiled component, and give it back."""
+    machine = Machine()
+    component = machine.compile_component(ECHO)
+    return lambda: microseconds(lambda: machine.instantiate_component(component).close(), GUESTS)
 
 
 def bare_engine() -> wasmtime.Engine:
@@ -110,6 +172,52 @@ def bare_instantiate() -> Subject:
     return lambda: microseconds(make, GUESTS)
 
 
+def bare_fresh_call() -> Subject:
+    """The same with wasmtime's classes: a store, an instance and one call."""
+    import wasmtime  # noqa: PLC0415 - a peer, though ours stands on it
+
+    engine = bare_engine()
+    module, linker = wasmtime.Module(engine, NOOP), wasmtime.Linker(engine)
+
+    def call() -> None:
+        store = bare_store(engine)
+        noop = linker.instantiate(store, module).exports(store)["noop"]
+        if not isinstance(noop, wasmtime.Func):
+            raise NotInstalled("a wasmtime whose exports are functions")
+        noop(store)
+        store.close()
+
+    return lambda: microseconds(call, GUESTS)
+
+
+def bare_component(call: bool) -> Subject:
+    """The same with wasmtime's classes for components."""
+    import wasmtime.component as wit  # noqa: PLC0415 - a peer, though ours stands on it
+
+    engine = bare_engine()
+    component, linker = wit.Component(engine, ECHO), wit.Linker(engine)
+
+    def make() -> None:
+        store = bare_store(engine)
+        linker.instantiate(store, component)
+        store.close()
+
+    if not call:
+        return lambda: microseconds(make, GUESTS)
+    store = bare_store(engine)
+    echo = linker.instantiate(store, component).get_func(store, "echo")
+    if echo is None:
+        raise NotInstalled("a wasmtime whose components export functions")
+
+    def ask() -> None:
+        store.set_fuel(1_000_000_000)
+        store.set_epoch_deadline(1_000)
+        echo(store, "hello")
+        echo.post_return(store)
+
+    return lambda: microseconds(ask, CALLS)
+
+
 def measures() -> list[Measure]:
     """Return what this suite measures."""
     return [
@@ -124,6 +232,27 @@ def measures() -> list[Measure]:
             "us",
             {"ours": instantiate(), "wasmtime": bare_instantiate()},
             [at_most(1.5, times="wasmtime")],
+        ),
+        Measure(
+            "call of a guest that waits in a pool",
+            "us",
+            {"ours": pooled_call(), "wasmtime": bare_warm_call()},
+        ),
+        Measure(
+            "call of a fresh guest, through the pool",
+            "us",
+            {"ours": fresh_call(), "wasmtime": bare_fresh_call()},
+            [at_most(1.5, times="wasmtime")],
+        ),
+        Measure(
+            "call of a component with text",
+            "us",
+            {"ours": component_call(), "wasmtime": bare_component(call=True)},
+        ),
+        Measure(
+            "cold instantiate of a component",
+            "us",
+            {"ours": make_component(), "wasmtime": bare_component(call=False)},
         ),
         Measure("call with one host call", "us", {"ours": host_call()}),
     ]

@@ -175,10 +175,13 @@ class ComponentStore(AnyStore):
     def __init__(self, linked: LinkedComponent, session: Session, limits: Limits) -> None:
         self._component, self._host = linked, session
         self._place: Any = _ffi.wasmtime_component_instance_t()
+        self._functions: dict[str, Any] = {}
         self._objects: dict[int, object] = {}
         self._last = 0
         self._most = limits.open_files
         super().__init__(linked.engine_address, session, limits)
+        # Made once: `ctypes.cast` costs as much as a call (tools/bench cvm).
+        self._context: Any = _c.cast(self.context, _c.POINTER(_ffi.wasmtime_context_t))
 
     def bounds(self, limits: Limits) -> tuple[int, int, int, int, int]:
         """Return the limits of memory, table elements, instances, tables and memories."""
@@ -200,10 +203,6 @@ class ComponentStore(AnyStore):
         )
         self._check(failed)
 
-    @property
-    def _context(self) -> Any:
-        return _c.cast(self.context, _c.POINTER(_ffi.wasmtime_context_t))
-
     def call(self, name: str, arguments: Sequence[object]) -> object:
         """Call an exported function, with and for Python values.
 
@@ -218,7 +217,9 @@ class ComponentStore(AnyStore):
         kinds = signature.parameters
         if len(arguments) != len(kinds):
             raise GuestCallError(f"The function takes {signature}; {len(arguments)} were given.")
-        function = self._function(name)
+        function = self._functions.get(name)
+        if function is None:
+            function = self._functions[name] = self._function(name)
         given, result = (VALUE * max(len(kinds), 1))(), VALUE()
         try:
             for at, (kind, value) in enumerate(zip(kinds, arguments, strict=True)):
