@@ -1,6 +1,6 @@
 """A server over stdio that does what it is told to, well and badly. Standard library only.
 
-    python scripted_server.py [old | new | mute | noisy | other] [FILE]
+    python scripted_server.py [old | new | mute | noisy | flood | other] [FILE]
 
 FILE, if it is there, holds the description of `echo`, so that a test can change it.
 """
@@ -48,6 +48,7 @@ def tools() -> list[dict[str, object]]:
         {"name": "broken_promise", "inputSchema": NOTHING, "outputSchema": NUMBER},
         {"name": "spawn", "inputSchema": NOTHING},
         {"name": "work", "inputSchema": NOTHING},
+        {"name": "toil", "inputSchema": NOTHING},
         *[{"name": name, "inputSchema": NOTHING} for name in plain.split()],
     ]
 
@@ -110,8 +111,8 @@ def call(request: Any) -> dict[str, object] | None:  # noqa: C901, PLR0911, PLR0
     if name == "spawn":
         child = subprocess.Popen(["sleep", "1000"], start_new_session=True)  # noqa: S607
         return text(str(child.pid))
-    if name == "work":
-        return begin_task()
+    if name in ("work", "toil"):
+        return begin_task(name)
     if name == "remember":
         return text(str(os.getpid()))
     return {"isError": True, "content": []}
@@ -132,22 +133,22 @@ def ask(request: Any, method: str, params: object) -> dict[str, object] | None:
     return text(json.dumps([answers, request["params"].get("requestState")]))
 
 
-def begin_task() -> dict[str, object]:
-    TASKS["t1"] = 0
-    state = {"taskId": "t1", "status": "working", "pollIntervalMs": 20, "pollInterval": 20}
+def begin_task(name: str) -> dict[str, object]:
+    TASKS[name] = 0
+    state = {"taskId": name, "status": "working", "pollIntervalMs": 20, "pollInterval": 20}
     return {"resultType": "task", **state} if ERA == "new" else {"task": state}
 
 
-def task(method: str) -> dict[str, object]:
+def task(method: str, name: str) -> dict[str, object]:
     if method == "tasks/cancel":
         CANCELLED.append("task")
         return {}
     if method == "tasks/result":
         return text("worked")
-    TASKS["t1"] += 1
-    if TASKS["t1"] < 3:
-        return {"taskId": "t1", "status": "working", "pollIntervalMs": 20}
-    return {"taskId": "t1", "status": "completed", "result": text("worked")}
+    TASKS[name] += 1
+    if TASKS[name] < 3 or name == "toil":
+        return {"taskId": name, "status": "working", "pollIntervalMs": 20}
+    return {"taskId": name, "status": "completed", "result": text("worked")}
 
 
 def answer(request: Any) -> dict[str, object] | None:
@@ -158,7 +159,7 @@ def answer(request: Any) -> dict[str, object] | None:
     if method == "tools/list":
         return {"tools": tools()}
     if method.startswith("tasks/"):
-        return task(method)
+        return task(method, request["params"]["taskId"])
     return call(request)
 
 
@@ -192,6 +193,9 @@ def discover(message: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
+    if ERA == "flood":
+        while True:
+            note("notifications/tools/list_changed", {})
     if ERA == "noisy":
         while True:
             sys.stdout.write("noise\n")

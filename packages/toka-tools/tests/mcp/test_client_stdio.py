@@ -275,7 +275,7 @@ async def test_a_task_is_waited_for(tmp_path: Path, era: str) -> None:
 async def test_a_task_that_is_given_up_is_cancelled(tmp_path: Path, era: str) -> None:
     async with ready(tmp_path, era) as (_, registry):
         with pytest.raises(ToolTimeoutError):
-            await registry.call("it__work", {}, context_of(tmp_path, seconds=0.03))
+            await registry.call("it__toil", {}, context_of(tmp_path, seconds=0.5))
         assert "task" in str(await said(registry, "cancelled", context_of(tmp_path)))
 
 
@@ -325,6 +325,14 @@ async def test_a_server_that_says_nothing_is_given_up(tmp_path: Path) -> None:
         with pytest.raises(ConnectionLostError, match="did not answer"):
             await client.offers()
         assert time.monotonic() - began < 5
+
+
+async def test_a_flood_leaves_other_tasks_their_turns(tmp_path: Path) -> None:
+    async with client_of(tmp_path, "flood", timeout=0.3) as client:
+        began = time.monotonic()
+        with pytest.raises(ConnectionLostError, match="did not answer"):
+            await client.offers()
+        assert time.monotonic() - began < 10
 
 
 async def test_a_server_of_another_time_is_refused(tmp_path: Path) -> None:

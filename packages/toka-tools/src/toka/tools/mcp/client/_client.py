@@ -11,6 +11,8 @@ No call enters or leaves a scope of another.
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import contextmanager
+from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Final, Self, TypeAlias
 
@@ -37,7 +39,7 @@ from toka.tools.mcp.client._tasks import finish_task, is_task
 from toka.types import NANOSECONDS, SystemClock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Generator
     from types import TracebackType
 
     from anyio.abc import TaskGroup
@@ -231,7 +233,7 @@ class McpClient:
                 details={"server": self.name, "tool": definition.name, "changes": ["/: removed"]},
             )
         if offer.refusal is not None:
-            raise offer.refusal
+            raise copy(offer.refusal)
         if offer.definition is None or offer.definition.sha256 != definition.sha256:
             raise NotApprovedError(f"{definition.local_name} was approved as something else.")
 
@@ -253,22 +255,27 @@ class McpClient:
                 await self._wait()
                 current = await self._connect(self._tasks)
             elif self._stale:
-                await self._list(current)
+                current = await self._listed_again(current, self._tasks)
             return current
+
+    async def _listed_again(self, connection: _Connection, tasks: TaskGroup) -> _Connection:
+        try:
+            await self._list(connection)
+        except SessionEndedError:
+            await self._close(connection)
+            return await self._connect(tasks)
+        except ConnectionLostError:
+            await self._abandon(connection)
+            raise
+        return connection
 
     async def _connect(self, tasks: TaskGroup) -> _Connection:
         transport, session = await self._open(tasks)
         connection = _Connection(transport, session)
         try:
-            with anyio.fail_after(self.config.timeout):
+            with self._patience():
                 await session.negotiate(self.config.revision)
-                await self._list(connection)
-        except TimeoutError:
-            await self._abandon(connection)
-            raise ConnectionLostError(
-                f"{self.name} did not answer within {self.config.timeout:g} s.",
-                details={"server": self.name},
-            ) from None
+            await self._list(connection)
         except BaseException:
             await self._abandon(connection)
             raise
@@ -323,8 +330,20 @@ class McpClient:
     async def _list(self, connection: _Connection) -> None:
         # A change said while the list is on its way is one that the list may not have.
         self._stale = False
-        listed = await connection.session.list_tools()
+        with self._patience():
+            listed = await connection.session.list_tools()
         connection.offers = self._judge(listed)
+
+    @contextmanager
+    def _patience(self) -> Generator[None]:
+        try:
+            with anyio.fail_after(self.config.timeout):
+                yield
+        except TimeoutError:
+            raise ConnectionLostError(
+                f"{self.name} did not answer within {self.config.timeout:g} s.",
+                details={"server": self.name},
+            ) from None
 
     def _judge(self, listed: list[Json]) -> dict[str, Offer]:
         offers: dict[str, Offer] = {}

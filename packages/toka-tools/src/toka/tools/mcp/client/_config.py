@@ -116,6 +116,10 @@ class ServerConfig(_Strict, frozen=True):
         if self.bearer_env and self.authorization:
             raise ValueError("a token is in `bearer_env` or got by `authorization`, not both")
 
+    def __repr__(self) -> str:
+        # Not all of it: variables and headers may hold what is nobody's business.
+        return f"ServerConfig({self.command or self.url!r})"
+
     @property
     def level(self) -> SandboxLevel:
         """The sandbox of a command."""

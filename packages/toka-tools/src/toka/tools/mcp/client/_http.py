@@ -43,13 +43,13 @@ _MAX_SESSION_ID: Final = 1_024
 _OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 401, 403, 404
 
 
-def addresses_of(config: ServerConfig, target: Target) -> Callable[[Address], bool]:
+def addresses_of(target: Target, *, private: bool) -> Callable[[Address], bool]:
     """Return what decides whether an address of the server's host is one to connect to.
 
     An address, or `localhost`, that the operator wrote is what they meant.
     """
     literal = target.address
-    if config.private:
+    if private:
         return lambda _: True
     if target.host == "localhost":
         return lambda address: address.is_loopback
@@ -71,7 +71,7 @@ class HttpTransport:
 
     def __attrs_post_init__(self) -> None:
         self._target = parse_target(self._config.url or "")
-        allows = addresses_of(self._config, self._target)
+        allows = addresses_of(self._target, private=self._config.private)
         self._http = aiohttp.ClientSession(
             connector=checked_connector(self._target.host, allows),
             cookie_jar=aiohttp.DummyCookieJar(),

@@ -23,13 +23,13 @@ from toka.tools.http._url import parse_target
 from toka.tools.mcp._revisions import HEADER_REVISION
 from toka.tools.mcp.client._config import secret_of
 from toka.tools.mcp.client._errors import AuthorizationError, InvalidServerError
+from toka.tools.mcp.client._http import addresses_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
 
-    from toka.tools.http._addresses import Address
     from toka.tools.mcp.client._authorizer import Authorizer, Challenge
     from toka.tools.mcp.client._config import ServerConfig
 
@@ -78,11 +78,13 @@ class OAuthAuthorizer:
 
     Attributes:
         provider: Any of them: `mcp.client.auth.OAuthClientProvider` has a person log in.
-        url: The server's URL; its host, whatever its address, may be asked for metadata and tokens.
+        url: The server's URL.
+        private: Whether its host may have an address that is not public.
     """
 
     provider: Provider = attrs.field(repr=False)
     url: str
+    private: bool = False
     _token: str | None = attrs.field(default=None, init=False, repr=False)
 
     async def authorization(self) -> str | None:
@@ -141,14 +143,9 @@ class OAuthAuthorizer:
     async def _fetch(self, wanted: httpx2.Request) -> httpx2.Response:
         try:
             target = parse_target(str(wanted.url))
-            own = parse_target(self.url).host
-            literal = target.address
-
-            def allows(address: Address) -> bool:
-                # What the server itself names must not lead into this network: only back to it.
-                same = target.host == own and (literal is None or address == literal)
-                return is_public(address) or same
-
+            # What a server names must not lead into this network, unless it is the server itself.
+            own = target.host == parse_target(self.url).host
+            allows = addresses_of(target, private=self.private) if own else is_public
             kept = {k: v for k, v in wanted.headers.items() if k.lower() not in _HOP_HEADERS}
             done = await exchange(
                 wanted.method,
@@ -182,7 +179,7 @@ def client_credentials(config: ServerConfig) -> OAuthAuthorizer:
         scope=wanted.scope,
         issuer=wanted.issuer,
     )
-    return OAuthAuthorizer(cast("Provider", provider), url)
+    return OAuthAuthorizer(cast("Provider", provider), url, config.private)
 
 
 if TYPE_CHECKING:

@@ -104,14 +104,21 @@ class Session:
             ToolError: There is none in common, or no answer.
         """
         handshake = wanted in HANDSHAKE_REVISIONS
-        if handshake or not await self._discover(required=wanted != "auto"):
+        if not handshake and await self._discover(required=wanted != "auto"):
+            return
+        try:
             await self._initialize()
+        except RemoteError as error:
+            # A server slow to start can have heard the first question when it hears this one.
+            if handshake or LATEST_STATELESS not in _supported(error):
+                raise
+            await self._discover(required=True)
 
     async def _discover(self, *, required: bool) -> bool:
         """Try the era without sessions; say whether the server speaks it."""
         self.revision = LATEST_STATELESS
         try:
-            with anyio.fail_after(DISCOVER_SECONDS):
+            with anyio.fail_after(None if required else DISCOVER_SECONDS):
                 result = await self._offer_revision()
         except (RemoteError, ProtocolError, TimeoutError, HttpStatusError) as error:
             # Whatever a server of the other era answers, it is not this. Only one that names its

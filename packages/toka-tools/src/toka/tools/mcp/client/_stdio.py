@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import anyio
+import anyio.lowlevel
 import attrs
 
 from toka.capability.core import PermissionSet, PermissionSyntaxError
@@ -145,6 +146,8 @@ class StdioTransport:
     async def _read(self, running: Running) -> None:
         buffer = bytearray()
         while data := await read_some(running.stdout):
+            # A pipe that is never empty would otherwise leave no other task a turn.
+            await anyio.lowlevel.checkpoint()
             *lines, rest = data.split(b"\n")
             for line in lines:
                 buffer += line
@@ -197,6 +200,7 @@ class StdioTransport:
 
     async def _listen_to_people(self, running: Running) -> None:
         while data := await read_some(running.stderr):
+            await anyio.lowlevel.checkpoint()
             self._said += data
             del self._said[:-MAX_DIAGNOSTIC_BYTES]
 
