@@ -52,6 +52,11 @@ class Server:
         lines += [f"{name}: {value}" for name, value in headers.items()]
         return "\r\n".join([*lines, "", ""]).encode() + data
 
+    @property
+    def session(self) -> tuple[str, str]:
+        """Return the cookie of somebody who has signed in, as name and value."""
+        return f"toka_session_{self.port}", self.token
+
     def get(self, path: str) -> dict[str, object]:
         """Return what is at a path."""
         url = f"http://127.0.0.1:{self.port}{path}"

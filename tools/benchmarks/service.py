@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks import _service_load as service
 from benchmarks._service_events import delays
-from benchmarks._service_long_log import slowest_median
 from workshop.measure import Measure, at_least, at_most, scratch
 
 if TYPE_CHECKING:
@@ -138,11 +137,5 @@ def measures() -> list[Measure]:
             "ms",
             {"ours": delays(LISTENERS, EVENTS_A_SECOND, SECONDS)},
             [at_most(1_000)],
-        ),
-        Measure(
-            "the slowest request's median, with 10,000 tasks and 1,000,000 events",
-            "ms",
-            {"ours": slowest_median(10_000, 1_000_000)},
-            [at_most(200)],
         ),
     ]

@@ -3,6 +3,7 @@
 import pytest
 from msgspec import Raw
 
+from toka.orchestration_service import _window
 from toka.types import Message, SendMessage
 
 pytestmark = pytest.mark.anyio
@@ -120,6 +121,48 @@ async def test_spans_come_in_pages_of_either_order_and_of_one_agent_or_task(serv
     assert await all_of(f"order=oldest&task={run}/first%231") == {}
     for query in (f"agent={UNKNOWN}/x", f"task={UNKNOWN}/x%230", "order=x", "after=x"):
         assert (await served.ask(f"/v1/runs/{run}/spans?{query}"))[0] == 400, query
+
+
+@pytest.fixture
+def busy(workspace) -> str:
+    """Return an agent that does three tasks of five steps each."""
+    module = f"busy_{workspace.parent.name}".replace("-", "_")
+    (workspace / f"{module}.py").write_text(
+        "async def work(ctx):\n    for _ in range(5):\n        await ctx.now()\n"
+    )
+    tasks = "".join(
+        f"    - {{id: t{number}, description: Work, entry: '{module}:work'}}\n"
+        for number in range(3)
+    )
+    text = f"metadata: {{name: busy}}\ntasks:\n  default:\n{tasks}"
+    (workspace / "busy.yaml").write_text(text)
+    return "busy.yaml"
+
+
+@pytest.mark.parametrize("order", ["oldest", "newest"])
+@pytest.mark.parametrize("task", [0, 1, 2])
+async def test_spans_of_a_task_are_found_where_it_was_done(served, busy, monkeypatch, task, order):
+    run = await served.begin(busy)
+    await served.ended(run)
+    # Fewer than come before the last task, and behind the first.
+    monkeypatch.setattr(_window, "MAX_SCANNED", 8)
+    path = f"/v1/runs/{run}/spans?task={run}/busy%23{task}&order={order}"
+    _, page, _ = await served.ask(path)
+    assert [span["name"] for span in page["spans"]] == ["now"] * 5
+    assert page["next"] is None
+
+
+async def test_a_version_is_found_by_its_position(served, busy):
+    run = await served.begin(busy)
+    await served.ended(run)
+    store, stream = served.orchestrator.runtime.store, f"{run}/busy"
+    events = [event async for event in store.read_stream(stream)]
+    assert len(events) > 15
+    for event in events:
+        assert await _window.version_at(store, stream, event.position) == event.version
+    assert await _window.version_at(store, stream, 0) == 1
+    assert await _window.version_at(store, stream, events[-1].position + 1) == len(events) + 1
+    assert await _window.version_at(store, f"{run}/none", 5) == 1
 
 
 async def test_a_step_tells_all_that_the_log_has_of_it(served):

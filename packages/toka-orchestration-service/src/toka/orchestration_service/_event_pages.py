@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from toka.kernel import encode_body
 from toka.orchestration_service._errors import MalformedRequest, NotFound
 from toka.orchestration_service._render import render_event
 from toka.orchestration_service._shapes import moment
@@ -51,7 +50,7 @@ async def list_events(call: Call) -> EventPage:
             stream=AgentId(agent) if agent else None,
             kinds=_kinds(call),
         ),
-        lambda logged: not text or text in _text_of(logged),
+        sees=lambda stored: not text or text in _text_of(stored),
     )
     events = tuple(render_event(logged) for logged in window.events)
     return EventPage(events, window.next, window.scanned, window.reached)
@@ -81,11 +80,9 @@ def _run(call: Call) -> EntityId | None:
     return checked
 
 
-def _text_of(logged: Logged) -> str:
-    event = logged.event
-    parts = (event.body.kind, event.stream, event.actor, event.id, event.token)
-    body = encode_body(event.body).decode(errors="replace")
-    return "\n".join((*parts, body)).casefold()
+def _text_of(event: Event) -> str:
+    parts = (event.kind, event.stream, event.actor, event.id, event.token)
+    return "\n".join((*parts, event.payload.decode(errors="replace"))).casefold()
 
 
 async def get_explanation(call: Call) -> Explanation:

@@ -21,7 +21,7 @@ from toka.orchestration_service._render import render_spent
 from toka.orchestration_service._runs import find_run
 from toka.orchestration_service._shapes import moment
 from toka.orchestration_service._shapes_runs import Span, SpanPage
-from toka.orchestration_service._window import Window, read_window
+from toka.orchestration_service._window import Window, read_window, version_at
 from toka.runtime import from_store
 from toka.types import NOTHING, AgentId, EntityId, TaskId, agent_of, root_of, task_id
 
@@ -29,10 +29,12 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from toka.kernel import Intent, KernelEvent, Toll
+    from toka.orchestration import AgentView
     from toka.orchestration_service._call import Call
     from toka.orchestration_service._service import Service
     from toka.orchestration_service._shapes_runs import SpanKind, SpanState
     from toka.runtime import Logged
+    from toka.store.core import EventStore
     from toka.types import EventId
 
 KINDS: Final = ("step.", "approval.")
@@ -48,17 +50,20 @@ async def list_spans(call: Call) -> SpanPage:
     """
     view = await find_run(call)
     agent, task = _narrowed(call, view.run)
+    asked = Window(
+        intent=EntityId(view.run),
+        stream=agent,
+        kinds=KINDS,
+        cursor=call.number("after", 0, 2**53),
+        limit=call.page_size(),
+        backward=call.choice("order", ("oldest", "newest")) == "newest",
+    )
+    if agent is not None and task and agent in view.agents:
+        asked = await _around(call.service.runtime.store, asked, view.agents[agent], task)
     window = await read_window(
         call.service.runtime,
-        Window(
-            intent=EntityId(view.run),
-            stream=agent,
-            kinds=KINDS,
-            cursor=call.number("after", 0, 2**53),
-            limit=call.page_size(),
-            backward=call.choice("order", ("oldest", "newest")) == "newest",
-        ),
-        lambda logged: not task or _task_of(logged.event) == task,
+        asked,
+        takes=lambda logged: not task or _task_of(logged.event) == task,
     )
     in_order = sorted(window.events, key=lambda logged: logged.position)
     spans = await _Spans(call.service).gather(in_order)
@@ -73,6 +78,22 @@ def _narrowed(call: Call, run: AgentId) -> tuple[AgentId | None, str]:
     if (agent or task) and (str(root_of(owner)) != run or (agent and agent != owner)):
         raise MalformedRequest("The agent, or the task, is not one of this run.")
     return owner or None, task
+
+
+async def _around(store: EventStore, asked: Window, agent: AgentView, task: str) -> Window:
+    """Return the window without what its agent did before and after the task."""
+    known = next((each for each in agent.tasks.values() if each.task == task), None)
+    if known is None or known.started is None:
+        return attrs.evolve(asked, last=0)
+    if not known.first:
+        # It was put away by a version that did not note it.
+        return asked
+    within = attrs.evolve(asked, first=known.first, last=known.last)
+    if asked.cursor:
+        return within
+    if asked.backward:
+        return attrs.evolve(within, cursor=await version_at(store, agent.agent, known.last + 1))
+    return attrs.evolve(within, cursor=await version_at(store, agent.agent, known.first) - 1)
 
 
 def _task_of(event: KernelEvent) -> str:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from toka.runtime import Logged, Runtime
-    from toka.store.core import Event
+    from toka.store.core import Event, EventStore
     from toka.types import AgentId, EntityId
 
 MAX_SCANNED: Final = 2_000
@@ -33,6 +33,10 @@ class Window:
     stream: AgentId | None = None
     kinds: tuple[str, ...] = ()
     """As a query of the store has them."""
+    first: int = 0
+    """Position before which there is nothing to look for."""
+    last: int | None = None
+    """Position behind which there is nothing to look for."""
 
 
 @attrs.frozen
@@ -49,23 +53,66 @@ class Found:
 
 
 async def read_window(
-    runtime: Runtime, window: Window, takes: Callable[[Logged], bool] = lambda _: True
+    runtime: Runtime,
+    window: Window,
+    *,
+    sees: Callable[[Event], bool] = lambda _: True,
+    takes: Callable[[Logged], bool] = lambda _: True,
 ) -> Found:
     """Read a window of what is committed.
+
+    Args:
+        runtime: Whose log it is.
+        window: What is wanted.
+        sees: Whether an event as it is stored may be wanted: asked first, for to decode one takes
+            longer than to look into it.
+        takes: Whether an event is wanted.
 
     Raises:
         StoreError: The log cannot be read.
     """
-    reader = _Reader(runtime, window)
+    reader = _Reader(runtime, window, sees, takes)
     while not reader.is_done:
-        await reader.read(takes)
+        await reader.read()
     return reader.result()
+
+
+async def version_at(store: EventStore, stream: str, position: int) -> int:
+    """Return the version that the first event of a stream from a position on has.
+
+    A stream tells no positions but those of its events, so it is halved until one is found.
+
+    Raises:
+        StoreError: The log cannot be read.
+    """
+    newest = await _event_at(store, stream, 0, backward=True)
+    low, high = 1, 1 if newest is None else newest.version + 1
+    while low < high:
+        middle = (low + high) // 2
+        found = await _event_at(store, stream, middle - 1)
+        if found is None or found.position >= position:
+            high = middle
+        else:
+            low = found.version + 1
+    return low
+
+
+async def _event_at(
+    store: EventStore, stream: str, after: int, *, backward: bool = False
+) -> Event | None:
+    reading = store.read_stream(stream, after_version=after, limit=1, backward=backward)
+    try:
+        return await anext(reading, None)
+    finally:
+        await reading.aclose()
 
 
 @attrs.define
 class _Reader:
     runtime: Runtime
     asked: Window
+    sees: Callable[[Event], bool]
+    takes: Callable[[Logged], bool]
     end: int = attrs.field(init=False)
     cursor: int = attrs.field(init=False)
     newest: int = 0
@@ -74,13 +121,15 @@ class _Reader:
     at_end: bool = False
 
     def __attrs_post_init__(self) -> None:
-        self.end, self.cursor = self.runtime.position, self.asked.cursor
+        last = self.asked.last
+        self.end = self.runtime.position if last is None else min(last, self.runtime.position)
+        self.cursor = self.asked.cursor
 
     @property
     def is_done(self) -> bool:
         return self.at_end or self.scanned >= MAX_SCANNED or len(self.found) >= self.asked.limit
 
-    async def read(self, takes: Callable[[Logged], bool]) -> None:
+    async def read(self) -> None:
         """Look at the next events."""
         # One more than is wanted, to know whether there is more.
         wanted = min(_CHUNK, MAX_SCANNED - self.scanned)
@@ -92,19 +141,21 @@ class _Reader:
             # What is on disk, and not yet visible to anybody else, does not count.
             if event.position > self.end:
                 self.at_end = self.at_end or not self.asked.backward
+            elif event.position < self.asked.first:
+                self.at_end = self.at_end or self.asked.backward
             elif len(self.found) == self.asked.limit:
                 self.at_end = False
                 return
             else:
-                self._look_at(event, takes)
+                self._look_at(event)
 
-    def _look_at(self, event: Event, takes: Callable[[Logged], bool]) -> None:
+    def _look_at(self, event: Event) -> None:
         self.scanned += 1
         self.cursor = _cursor_of(self.asked, event)
         self.newest = max(self.newest, self.cursor)
-        if not event.compacted and _fits(self.asked, event):
+        if not event.compacted and _fits(self.asked, event) and self.sees(event):
             logged = from_store(event)
-            if takes(logged):
+            if self.takes(logged):
                 self.found.append(logged)
 
     def result(self) -> Found:

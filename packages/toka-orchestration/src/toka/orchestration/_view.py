@@ -111,6 +111,10 @@ class TaskView:
     copied: int = 0
     """Of the steps, those whose outcomes were taken over from an earlier run."""
     attempts: list[AttemptView] = attrs.Factory(list[AttemptView])
+    first: int = 0
+    """Position of the event that started it first; 0 while it has not started."""
+    last: int = 0
+    """Position of its newest event since then."""
 
 
 @attrs.define
@@ -258,6 +262,8 @@ def _apply_task(run: RunView, view: AgentView, event: KernelEvent) -> None:
     task = view.tasks.get(number) if isinstance(number, int) else None
     if task is None:
         return
+    if task.first:
+        task.last = run.position
     match body:
         case StepStarted() | StepCompleted() | StepCopied() | StepFailed():
             _apply_step(run, view, task, body)
@@ -266,6 +272,7 @@ def _apply_task(run: RunView, view: AgentView, event: KernelEvent) -> None:
         case TaskStarted(attempt=attempt):
             task.phase, task.attempt = "running", attempt
             task.started = event.time if task.started is None else task.started
+            task.first, task.last = task.first or run.position, run.position
             if not task.attempts or task.attempts[-1].number != attempt:
                 task.attempts.append(AttemptView(attempt, event.time))
             view.phase = "running"
