@@ -83,6 +83,21 @@ def test_goes_on_from_the_step_that_failed(toka, failed, tmp_path):
     assert "is finished already" in toka("run", path).err
 
 
+def test_a_step_says_which_run_it_is_of(toka, failed, tmp_path):
+    _, run = failed
+    (tmp_path / "good").touch()
+    (tmp_path / "killed").touch()
+    result = toka("retry", "--from", str(step_of(toka, "step.failed")["position"]))
+    assert result.status == 0
+    assert f"retries {run}" in result.err
+    assert toka("retry").status == 2
+    # In the streams of tokens and of hosts there is no run.
+    for step in ("1", "999999", "nonsense"):
+        assert toka("retry", "--from", step).status == 2
+    url = ["--url", "http://127.0.0.1:9", "--token", "x"]
+    assert "Which run" in toka("retry", "--from", step_of(toka, "step.")["id"], *url).err
+
+
 def test_without_a_step_everything_is_done_again(toka, failed, tmp_path):
     _, run = failed
     assert toka("retry", run).status == 1

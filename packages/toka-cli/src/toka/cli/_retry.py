@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from toka.cli._host import Host
     from toka.orchestration import RunDefinition
     from toka.store.core import EventStore
-    from toka.types import AgentId
+    from toka.types import AgentId, EventId
 
 
 @attrs.frozen
@@ -48,14 +48,14 @@ class _Started:
     epilog="""\b
 Examples:
   toka retry 01JD3X8ZK5Q6T7V8W9XAYBZCDE
-  toka retry 01JD3X8ZK5Q6T7V8W9XAYBZCDE --from 42
+  toka retry --from 42
   toka retry 01JD3X8ZK5Q6T7V8W9XAYBZCDE --from 42 --url http://127.0.0.1:8080
 
 `toka events --run RUN --kind step.` prints the steps of a run with their positions. A new run
 begins: the step and all that follows it are done anew, and so is what failed beside it; every other
 outcome is taken over, and nothing of that is done, asked or paid for again.""",
 )
-@click.argument("run", metavar="RUN")
+@click.argument("run", metavar="[RUN]", required=False, default="")
 @click.option(
     "--from",
     "step",
@@ -77,7 +77,12 @@ def command(
     output: str | None,
     sandbox: str,
 ) -> int:
-    """Begin the ended run RUN again: from its beginning, or with --from from one of its steps."""
+    """Begin the ended run RUN again: from its beginning, or with --from from one of its steps.
+
+    RUN may be left out where STEP says which one it is.
+    """
+    if not run and (not step or url is not None):
+        raise UsageError("Which run is to be retried?", hint="`toka status` lists the runs.")
     if url is not None:
         return anyio.run(_ask_service, url, token, run, step)
     data = DataDirectory(data_dir.absolute())
@@ -103,12 +108,11 @@ async def _retry(data: DataDirectory, run: str, step: str, output: str, sandbox:
     from toka.cli._run import begin_run, watch_run  # noqa: PLC0415
     from toka.cli._signals import until_stopped  # noqa: PLC0415
     from toka.cli._telemetry import observed  # noqa: PLC0415
-    from toka.orchestration import check_run_id  # noqa: PLC0415
 
-    earlier = check_run_id(run)
     # Where nothing was ever run there is nothing to retry, and nothing is made.
     async with data.open_log(read_only=True) as store:
-        definition = await _define(data, store, earlier, step)
+        earlier, event = await _named(store, run, step)
+        definition = await _define(data, store, earlier, event)
 
     async def work(host: Host) -> int:
         view = await begin_run(host, definition)
@@ -131,7 +135,27 @@ async def _retry(data: DataDirectory, run: str, step: str, output: str, sandbox:
     return status
 
 
-async def _define(data: DataDirectory, store: EventStore, run: AgentId, step: str) -> RunDefinition:
+async def _named(store: EventStore, run: str, step: str) -> tuple[AgentId, EventId | None]:
+    """Return the run and the event that a command line names."""
+    from toka.orchestration import check_run_id  # noqa: PLC0415 - not for --help
+    from toka.runtime import find_event  # noqa: PLC0415
+    from toka.types import AgentId, EventId, root_of  # noqa: PLC0415
+
+    if not step:
+        return check_run_id(run), None
+    found = await find_event(store, step)
+    if found is None and not run:
+        raise UsageError(
+            f"There is no event {printable(step, 40)!r} in this log.",
+            hint="`toka events --kind step.` prints positions and identifiers.",
+        )
+    own = run or (root_of(AgentId(found.stream)) if found else "")
+    return check_run_id(own), EventId(step) if found is None else found.id
+
+
+async def _define(
+    data: DataDirectory, store: EventStore, run: AgentId, step: EventId | None
+) -> RunDefinition:
     from toka.orchestration import (  # noqa: PLC0415 - not for --help
         RunActive,
         RunDefinition,
@@ -139,13 +163,10 @@ async def _define(data: DataDirectory, store: EventStore, run: AgentId, step: st
         load_run,
         require_source_unchanged,
     )
-    from toka.runtime import find_event  # noqa: PLC0415
-    from toka.types import EventId, ulid  # noqa: PLC0415
+    from toka.types import ulid  # noqa: PLC0415
 
-    if step:
-        found = await find_event(store, step)
-        event = EventId(step) if found is None else found.id
-        definition = await define_retry(store, run, event)
+    if step is not None:
+        definition = await define_retry(store, run, step)
         require_source_unchanged(definition)
         return definition
     view = await load_run(store, run)
