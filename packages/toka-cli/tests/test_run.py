@@ -197,3 +197,32 @@ def test_a_machine_that_does_not_prove_the_sandbox_starts_nothing(
     assert result.status == 5
     assert "tools.sandbox_unavailable" in result.err
     assert not (tmp_path / ".toka" / "log.db").exists()
+
+
+NOTING = """
+metadata: {name: noting}
+objectives:
+  - {description: The note is kept, check: "results.note.kept.text == 'kept'"}
+tasks:
+  default:
+    - id: note
+      description: Keep a note, and look at it again
+      steps:
+        - {tool: store_note, with: {name: agents/noting/a, text: kept}}
+        - {tool: wait, with: {seconds: 0}}
+        - {tool: recall_note, with: {name: agents/noting/a}, as: kept}
+security:
+  capabilities_required: ["note:*:agents/noting/**"]
+"""
+
+
+def test_a_run_names_the_built_in_tools_and_keeps_notes(toka, tmp_path):
+    specification = tmp_path / "noting.yaml"
+    specification.write_text(NOTING)
+    result = toka("run", specification)
+    assert result.status == 0, result.err
+    assert "The note is kept" in result.out
+    specification.write_text(NOTING.replace("note:*:", "note:read:"))
+    denied = toka("run", specification, "--fresh")
+    assert denied.status == 1
+    assert "note:write:agents/noting/a" in denied.out + denied.err

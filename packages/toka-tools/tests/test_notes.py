@@ -144,9 +144,14 @@ async def test_many_at_once_lose_nothing(tmp_path) -> None:
 
 async def test_a_file_that_is_none_is_told(tmp_path) -> None:
     (tmp_path / "n.db").write_bytes(b"no database" * 1_000)
-    for path in (tmp_path / "n.db", tmp_path / "missing" / "n.db", tmp_path):
+    for path in (tmp_path / "n.db", tmp_path / "n.db" / "n.db", tmp_path):
         with pytest.raises(NotesError, match="cannot be used"):
             await FileNotes(path).recall("a")
+
+
+async def test_the_directory_is_made_for_its_owner_alone(tmp_path) -> None:
+    await FileNotes(tmp_path / "notes" / "n.db").store(Note("a", "x", 1))
+    assert (tmp_path / "notes").stat().st_mode & 0o777 == 0o700
 
 
 async def test_a_failed_write_leaves_what_was(tmp_path) -> None:

@@ -2,6 +2,7 @@
 
 log.db               the event log (SQLite), with the files that the store keeps beside it
 keys/token.key       the key that tokens are signed with, readable by its owner alone
+notes/notes.db       what agents have noted
 identities.toml      written by the operator: whom a service gives tokens
 service.toml         written by the operator: how a service does its work
 runs/RUN/artifacts/  what each run has made
@@ -56,6 +57,11 @@ class DataDirectory:
     def key(self) -> Path:
         """The signing key's file."""
         return self.path / "keys" / "token.key"
+
+    @property
+    def notes(self) -> Path:
+        """The file of the agents' notes, alone in a directory for what SQLite keeps beside it."""
+        return self.path / "notes" / "notes.db"
 
     @property
     def revocations(self) -> Path:

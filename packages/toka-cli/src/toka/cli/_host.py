@@ -79,7 +79,8 @@ async def open_host(
                 store, access.authenticator, credential, clock=clock, tracing=observation.tracing
             ) as runtime,
         ):
-            workspace = Workspace(Path.cwd(), protected=(data.path / "keys", data.log))
+            closed = (data.path / "keys", data.log, data.notes.parent)
+            workspace = Workspace(Path.cwd(), protected=closed, notes=data.notes)
             async with Models() as models:
                 agents = AgentRuntime(
                     runtime,

@@ -31,7 +31,7 @@ _BUSY_SECONDS: Final = 5.0
 
 @attrs.frozen
 class FileNotes:
-    """Keeps notes in a file, which is made with the first one.
+    """Keeps notes in a file, which is made at the first use, with its directory.
 
     Each operation opens the file, is one transaction, and is on disk when it returns.
     """
@@ -119,8 +119,9 @@ class FileNotes:
         import sqlite3  # noqa: PLC0415 - 5 ms at import
 
         try:
+            self.path.parent.mkdir(mode=0o700, exist_ok=True)
             connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
             with closing(connection):
                 yield connection
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise NotesError(f"The notes in {self.path} cannot be used: {error}.") from error
