@@ -1,9 +1,16 @@
 import re
 from pathlib import Path
 
+import pytest
 
-def test_the_example_runs():
-    readme = Path(__file__).parent.parent / "README.md"
-    blocks = re.findall(r"```python\n(.*?)```", readme.read_text(), re.DOTALL)
-    assert blocks
-    exec(compile(blocks[0], "README.md", "exec"), {})  # noqa: S102 - our own documentation
+README = Path(__file__).parent.parent / "README.md"
+BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
+def test_an_example_runs(block):
+    exec(compile(block, "README.md", "exec"), {})  # noqa: S102 - our own documentation
+
+
+def test_there_are_examples():
+    assert len(BLOCKS) == 3
