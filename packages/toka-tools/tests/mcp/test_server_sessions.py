@@ -140,19 +140,20 @@ async def test_a_session_hears_of_changes_on_its_own_stream() -> None:
 
 async def test_a_mailbox_holds_so_many_messages_and_always_the_last() -> None:
     mailbox = Mailbox()
+    assert await mailbox.next_within(0) == b""
     for _ in range(MAX_WAITING):
         assert mailbox.offer(b"x")
     assert not mailbox.offer(b"too many")
     sending = asyncio.ensure_future(mailbox.send(b"later"))
     await asyncio.sleep(0)
     assert not sending.done()
-    assert await mailbox.next() == b"x"
+    assert await mailbox.next_within(10) == b"x"
     await sending
     mailbox.finish(b"last")
     mailbox.finish(b"after the last")
-    found = [await mailbox.next() for _ in range(MAX_WAITING + 1)]
+    found = [await mailbox.next_within(10) for _ in range(MAX_WAITING + 1)]
     assert found[-2:] == [b"later", b"last"]
-    assert await mailbox.next() is None
+    assert await mailbox.next_within(10) is None
 
 
 async def test_a_closed_mailbox_lets_those_go_that_wait_for_room() -> None:

@@ -245,6 +245,11 @@ class HttpFace:
         too_long = f"A message has at most {limit} bytes."
         if (request.content_length or 0) > limit:
             raise _Refused(413, too_long)
+        if request.content.is_eof():  # It came with its head, as most do.
+            body = request.content.read_nowait()
+            if len(body) > limit:
+                raise _Refused(413, too_long)
+            return body
         parts, length = list[bytes](), 0
         try:
             async with asyncio.timeout(BODY_SECONDS):
@@ -359,7 +364,7 @@ class HttpFace:
     ) -> web.StreamResponse:
         self._server.receive(exchange)
         try:
-            first = await _next(mailbox)
+            first = await mailbox.next_within(QUIET_SECONDS)
             if mailbox.is_over:
                 return _last_response(first, mailbox.number if exchange.stateless else 0)
             return await _stream(request, mailbox, first)
@@ -382,17 +387,6 @@ class HttpFace:
                 session.outlet = None
 
 
-async def _next(mailbox: Mailbox) -> bytes | None:
-    """Return the next message; an empty one after a while in which there was none."""
-    if mailbox.is_ready:
-        return await mailbox.next()
-    try:
-        async with asyncio.timeout(QUIET_SECONDS):
-            return await mailbox.next()
-    except TimeoutError:
-        return b""
-
-
 async def _stream(
     request: web.BaseRequest, mailbox: Mailbox, message: bytes | None
 ) -> web.StreamResponse:
@@ -402,7 +396,7 @@ async def _stream(
         while message is not None:
             event = b"event: message\ndata: %b\n\n" % message if message else b":\n\n"
             await response.write(event)
-            message = await _next(mailbox)
+            message = await mailbox.next_within(QUIET_SECONDS)
         await response.write_eof()
     except ClientConnectionError:
         _log.debug("the client went away")

@@ -74,20 +74,20 @@ class Mailbox:
         """Whether everything was read that will ever come."""
         return self._finished and not self._waiting
 
-    @property
-    def is_ready(self) -> bool:
-        """Whether `next` would return at once."""
-        return bool(self._waiting) or self._finished
-
-    async def next(self) -> bytes | None:
-        """Return the next message, or None if there will be none."""
-        while not self._waiting:
-            if self._finished:
-                return None
+    async def next_within(self, seconds: float) -> bytes | None:
+        """Return the next message, None if there will be none, or an empty one if it takes long."""
+        if not self._waiting and not self._finished:
             self._arrived.clear()
-            await self._arrived.wait()
-        self._left.set()
-        return self._waiting.popleft()
+            # Cheaper than a timeout, and there is one of these in every request.
+            alarm = asyncio.get_running_loop().call_later(seconds, self._arrived.set)
+            try:
+                await self._arrived.wait()
+            finally:
+                alarm.cancel()
+        if self._waiting:
+            self._left.set()
+            return self._waiting.popleft()
+        return None if self._finished else b""
 
     def close(self) -> None:
         """Stop reading; whoever waits for room is let go."""
