@@ -165,8 +165,6 @@ def _pages(server: Server) -> list[str]:
         "/ui/events",
         "/ui/events?text=nowhere-to-be-found",
         "/ui/approvals",
-        "/ui/tools",
-        "/ui/keys",
         "/ui/health",
     ]
 
