@@ -262,10 +262,20 @@ def test_parameters_of_the_same_name_are_told_apart(made) -> None:
         "id_in_path",
         "id_in_query",
         "filter_a_",
-        "body_in_query",
+        "body_2",
         "body",
     ]
     assert tool.parameters["required"] == ["id_in_path", "body"]
+
+
+def test_names_that_become_alike_are_numbered(made) -> None:
+    names = ["Time", "Time<", "Time>", "Time_", "é" * 80, "è" * 80]
+    parameters = [{"name": name, "in": "query"} for name in names]
+    (tool,) = made({"/a": {"get": {"parameters": parameters}}}).tools
+    arguments = list(tool.parameters["properties"])
+    assert arguments[:4] == ["Time", "Time_", "Time__2", "Time__3"]
+    assert len(set(arguments)) == 6
+    assert max(map(len, arguments)) <= 64
 
 
 def test_the_method_says_what_a_call_does(made) -> None:

@@ -79,11 +79,18 @@ def test_the_dialect_of_30_is_translated(with_body, said: Any, meant: Any) -> No
         {"uniqueItems": True},
         {"patternProperties": {"(": {}}},
         {"unevaluatedProperties": False},
+        {"$dynamicRef": "#node"},
+        {"$recursiveRef": "#"},
         {"pattern": "(?=.*[0-9])a"},
     ],
 )
 def test_what_cannot_be_enforced_is_left_out(with_body, wrong: Any) -> None:
     assert body_of(with_body(wrong)) in ({}, {"patternProperties": {}})
+
+
+def test_names_that_stand_twice_count_once(with_body) -> None:
+    schema = {"type": ["object", "null", "object"], "required": ["a", "b", "a"]}
+    assert body_of(with_body(schema)) == {"type": ["object", "null"], "required": ["a", "b"]}
 
 
 def test_members_that_only_answers_have_are_not_asked_for(with_body) -> None:
@@ -116,6 +123,17 @@ def test_only_definitions_that_are_reached_come_along(with_body) -> None:
         C={},
     )
     assert set(tool.parameters["$defs"]) == {"A", "B"}
+
+
+@pytest.mark.parametrize("name", ["type", "enum", "title", "const", "$ref", "properties", "items"])
+def test_a_member_may_be_called_like_a_keyword(with_body, name: str) -> None:
+    member = {"type": "object", "properties": {name: {"$ref": "#/components/schemas/A"}}}
+    tool = with_body(member, A={"type": "string"})
+    assert set(tool.parameters["$defs"]) == {"A"}
+    registry = ToolRegistry.of([tool])
+    registry.validate(tool.name, {"body": {name: "x"}})
+    with pytest.raises(InvalidArgumentsError):
+        registry.validate(tool.name, {"body": {name: 1}})
 
 
 def test_a_chain_of_references_may_be_longer_than_the_stack(with_body) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MAX_DOCUMENT_BYTES: Final = 16 << 20
 """Of a document in JSON. The largest public ones have 10 MB."""
 
-MAX_YAML_BYTES: Final = 2 << 20
+MAX_YAML_BYTES: Final = 4 << 20
 """Of a document in YAML, which takes a hundred times as long to read."""
 
 MAX_DEPTH: Final = 100

@@ -125,17 +125,26 @@ def _is_set_elsewhere(key: tuple[Place, str], taken: set[tuple[str, str]]) -> bo
 def _arguments(
     keys: tuple[tuple[Place, str], ...], *, has_body: bool
 ) -> dict[tuple[Place, str], str]:
-    """Return the argument of each parameter; the place is added where names are alike."""
+    """Return the argument of each parameter, told apart by place, and then by a number."""
     plain = [argument_name(name) for _, name in keys] + ["body"] * has_body
+    taken = {"body"} if has_body else set[str]()
     found: dict[tuple[Place, str], str] = {}
     for place, name in keys:
         argument = argument_name(name)
-        if plain.count(argument) > 1:
+        if plain.count(argument) > 1 and any(other == name and at != place for at, other in keys):
             argument = argument_name(f"{argument[:50]}_in_{place}")
-        found[place, name] = argument
-    if len({*found.values(), *(["body"] * has_body)}) < len(keys) + has_body:
-        raise UnsupportedOperationError("two of its parameters have names that are too alike")
+        found[place, name] = _free(argument, taken)
+        taken.add(found[place, name])
     return found
+
+
+def _free(argument: str, taken: set[str]) -> str:
+    """Return an argument that is not taken: `StartTime` and `StartTime<` both want the same one."""
+    name, count = argument, 1
+    while name in taken:
+        count += 1
+        name = f"{argument[:60]}_{count}"
+    return name
 
 
 def _parameter(key: tuple[Place, str], said: JsonObject, argument: str) -> Parameter:

@@ -4,7 +4,8 @@ A reference stays a reference, to a copy under `$defs`: so schemas that refer to
 care, and one of a few lines that stands for a gigabyte when written out stays a few lines.
 
 Only keywords whose value has the right type are taken over. Left out is what a validator would
-spend unbounded time on, and what says nothing about values (`xml`, `discriminator`, extensions):
+spend unbounded time on, what depends on the way that led to a schema (`$dynamicRef`), and what says
+nothing about values (`xml`, `discriminator`, extensions):
 a published schema may allow more than the document's, never less.
 """
 
@@ -19,7 +20,7 @@ import attrs
 from toka.tools.openapi._errors import UnsupportedOperationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from toka.tools.openapi._document import Document
     from toka.types import Json, JsonObject
@@ -36,7 +37,6 @@ _ONE: Final = frozenset(
 )
 _LIST: Final = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
 _MAP: Final = frozenset({"dependentSchemas", "patternProperties", "properties"})
-_REFUSED: Final = frozenset({"$dynamicRef", "$recursiveRef", "$id"})
 
 
 def _is_number(value: Json) -> bool:
@@ -67,6 +67,11 @@ def _is_type(value: Json) -> bool:
     if isinstance(value, list):
         return bool(value) and all(isinstance(one, str) and one in _TYPES for one in value)
     return isinstance(value, str) and value in _TYPES
+
+
+def _once(value: Json) -> Json:
+    """Return names without those that stand there already, which JSON Schema does not allow."""
+    return [*dict.fromkeys(cast("list[str]", value))] if isinstance(value, list) else value
 
 
 def _is_divisor(value: Json) -> bool:
@@ -183,9 +188,8 @@ class SchemaBook:
             return schema
         if not isinstance(schema, dict):
             raise UnsupportedOperationError("a schema is neither an object nor a boolean")
-        refused = _REFUSED & schema.keys()
-        if refused:
-            raise UnsupportedOperationError(f"a schema uses {min(refused)}")
+        if "$id" in schema:
+            raise UnsupportedOperationError("a schema gives its references another place: $id")
         reference = schema.get("$ref")
         if reference is not None and self._document.is_30:
             return {"$ref": self._define(str(reference))}
@@ -198,7 +202,7 @@ class SchemaBook:
         found: dict[str, Json] = {}
         for name, value in schema.items():
             if name in _VALUES and _VALUES[name](value):
-                found[name] = value
+                found[name] = _once(value) if name in ("required", "type") else value
             elif name in _ONE and isinstance(value, (dict, bool)):
                 found[name] = self._translate(value)
             elif name in _LIST and isinstance(value, list) and value:
@@ -251,14 +255,23 @@ def _references_in(schema: Json) -> frozenset[str]:
     todo: list[Json] = [schema]
     while todo:
         value = todo.pop()
-        if isinstance(value, list):
-            todo.extend(value)
-        elif isinstance(value, dict):
+        if isinstance(value, dict):
             reference = value.get("$ref")
             if isinstance(reference, str):
                 found.add(reference.removeprefix("#/$defs/"))
-            todo.extend(item for key, item in value.items() if key not in _VALUES)
+            todo.extend(_schemas_in(value))
     return frozenset(found)
+
+
+def _schemas_in(schema: JsonObject) -> Iterator[Json]:
+    """Yield the schemas of a schema; by keyword, as a member may be called `$ref` or `enum`."""
+    for name, value in schema.items():
+        if name in _ONE:
+            yield value
+        elif name in _LIST and isinstance(value, list):
+            yield from value
+        elif name in _MAP and isinstance(value, dict):
+            yield from value.values()
 
 
 def _bound(found: dict[str, Json], schema: JsonObject) -> None:
