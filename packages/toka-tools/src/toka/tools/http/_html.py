@@ -9,6 +9,7 @@ tag that never ends is given up.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from urllib.parse import urljoin, urlsplit
@@ -89,6 +90,7 @@ class _Reader(HTMLParser):
         super().__init__(convert_charrefs=True)
         self._base, self._markdown = base, style == "markdown"
         self._open: list[tuple[str, bool]] = []
+        self._depths: Counter[str] = Counter()
         self._unseen = 0
         self._preformatted = 0
         self._parts: list[str] = []
@@ -128,8 +130,10 @@ class _Reader(HTMLParser):
             if len(self._open) >= MAX_NESTED:
                 if self._unseen:
                     return
-                self._open.pop(0)
+                oldest, _ = self._open.pop(0)
+                self._depths[oldest] -= 1
             self._open.append((tag, hides))
+            self._depths[tag] += 1
             self._unseen += hides
         if not self._unseen and not hides:
             self._begin(tag, named)
@@ -150,10 +154,11 @@ class _Reader(HTMLParser):
             self._write(data if self._preformatted else _SPACES.sub(" ", data))
 
     def _close(self, tag: str) -> None:
-        if not any(name == tag for name, _ in self._open):
+        if not self._depths[tag]:
             return
         while True:
             name, hides = self._open.pop()
+            self._depths[name] -= 1
             if not self._unseen:
                 self._end(name)
             self._unseen -= hides
