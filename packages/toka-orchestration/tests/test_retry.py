@@ -70,6 +70,10 @@ class Bench:
 
 async def event_of(host: Host, run: AgentId, name: str) -> EventId:
     """Return the last event of a run that tells what was done under that name."""
+    return (await events_of(host, run, name))[-1]
+
+
+async def events_of(host: Host, run: AgentId, name: str) -> list[EventId]:
     found: list[EventId] = []
     async for stored in host.runtime.store.read():
         event = from_store(stored).event
@@ -77,7 +81,7 @@ async def event_of(host: Host, run: AgentId, name: str) -> EventId:
         named = getattr(event.body, "name", "") if isinstance(event.body, StepCopied) else ""
         if event.intent == run and (named or getattr(intent, "name", "")) == name:
             found.append(event.id)
-    return found[-1]
+    return found
 
 
 @pytest.fixture
@@ -234,6 +238,24 @@ async def test_a_failure_that_was_dealt_with_is_kept(bench):
         second = await bench.again(host, first, "end")
         assert second.met
         assert bench.done == Counter(["end"])
+
+
+async def test_any_attempt_at_a_task_may_be_gone_on_with(bench):
+    world = bench.world
+    agent = world.agent("one", task("t", retry={"attempts": 2, "initial": "1ms"}), work="work")
+    definition = world.define([agent], {"work": bench.steps("a", "b", "c")})
+    bench.broken.add("b")
+    async with world.open() as host:
+        first = await host.run(definition)
+        assert bench.done == Counter(a=2, b=2)
+        for events, again in (("first", "bc"), ("last", "bc")):
+            found = await events_of(host, first.run, "b")
+            bench.done.clear()
+            bench.broken.clear()
+            step = found[0] if events == "first" else found[-1]
+            second = await host.run(await define_retry(host.runtime.store, first.run, step))
+            assert second.met
+            assert bench.done == Counter(again)
 
 
 async def test_arguments_that_name_the_run_are_those_of_the_new_run(bench):
