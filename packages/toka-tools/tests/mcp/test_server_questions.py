@@ -259,3 +259,26 @@ async def test_a_log_message_is_sent_to_who_wants_such_as_important() -> None:
         assert (await pipes.ask(request(4, "logging/setLevel", {"level": "error"})))["result"] == {}
         assert (await pipes.ask(call(5, "talkative", {})))["params"]["level"] == "error"
         assert texts(await pipes.receive()) == ["logged"]
+
+
+async def test_the_built_in_tool_asks_whoever_sits_at_the_client() -> None:
+    from toka.tools.builtin._ask_person import AskPerson  # noqa: PLC0415 - here alone
+
+    server = server_of("person:ask:operator", registry=ToolRegistry.of([AskPerson()]))
+    arguments = {"question": "Red or blue?", "choices": ["red", "blue"]}
+    async with listening(server) as web:
+        _, asked = await web.ask(call(1, "ask_person", new(PERSON, arguments=arguments)))
+        ((key, form),) = asked["result"]["inputRequests"].items()
+        field = form["params"]["requestedSchema"]["properties"]["answer"]
+        assert field == {"type": "string", "enum": ["red", "blue"]}
+        for action, content in (("accept", {"answer": "red"}), ("decline", None)):
+            given = {key: {"action": action, **({"content": content} if content else {})}}
+            state = asked["result"]["requestState"]
+            again = new(PERSON, arguments=arguments, inputResponses=given, requestState=state)
+            _, answer = await web.ask(call(2, "ask_person", again))
+            if content:
+                assert answer["result"]["structuredContent"]["answer"] == "red"
+            else:
+                assert texts(answer) == ["They declined to answer."]
+        _, nobody = await web.ask(call(3, "ask_person", new(arguments=arguments)))
+        assert nobody["result"]["isError"] is True

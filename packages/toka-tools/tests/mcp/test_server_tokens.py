@@ -164,7 +164,7 @@ async def test_only_what_a_token_could_call_is_listed_where_that_can_be_told() -
         assert listed["result"]["tools"] == []
         assert listed["result"]["cacheScope"] == "private"
         _, called = await web.ask(call(1, "door", new()), headers=bearer("anna"))
-        assert called["error"] == {"code": -32602, "message": "There is no such tool."}
+        assert texts(called) == ["The call is not allowed."]
 
 
 async def test_a_token_from_the_environment_is_checked_at_each_call_over_pipes() -> None:
@@ -192,7 +192,7 @@ async def test_without_a_token_that_is_accepted_nothing_is_served_over_pipes() -
                 await serve_stdio(server, gate=GATE, credential=credential)
 
 
-async def test_a_tool_that_says_its_kinds_of_permission_is_listed_by_them() -> None:
+async def test_a_tool_that_says_its_actions_is_listed_by_their_domain() -> None:
     from toka.tools import FunctionTool, ToolRegistry  # noqa: PLC0415 - here alone
 
     from .serving import secret as plain  # noqa: PLC0415
@@ -200,7 +200,7 @@ async def test_a_tool_that_says_its_kinds_of_permission_is_listed_by_them() -> N
     class Kinded(FunctionTool):
         """Says what it needs."""
 
-        permission_kinds = ("vault:read",)
+        actions = ("vault:read", "vault:write")
 
     fields = attrs.fields(FunctionTool)
     kinded = Kinded(**{each.alias: getattr(plain, each.name) for each in fields})

@@ -1,6 +1,6 @@
 """A registry's tools as a server of the Model Context Protocol, over stdio and streamable HTTP."""
 
-from toka.tools.mcp.server._catalogue import DeclaresNeeds, DescribesResult
+from toka.tools.mcp.server._catalogue import DeclaresActions, DescribesResult
 from toka.tools.mcp.server._conversation import Conversation, LogLevel, conversation
 from toka.tools.mcp.server._host import ServerOptions
 from toka.tools.mcp.server._http import HttpFace, HttpOptions, serve_http
@@ -21,7 +21,7 @@ __all__ = [
     "Completions",
     "ContentResult",
     "Conversation",
-    "DeclaresNeeds",
+    "DeclaresActions",
     "DescribesResult",
     "Gate",
     "HttpFace",

@@ -22,7 +22,8 @@ from toka.tools.mcp._errors import (
     ProtocolError,
 )
 from toka.tools.mcp._revisions import NAMED_BY
-from toka.tools.mcp.server._catalogue import find_tool, may_call
+from toka.tools.mcp.server._catalogue import find_tool
+from toka.tools.mcp.server._client_person import ClientPerson
 from toka.tools.mcp.server._conversation import Conversation, LiveAsking, RoundAsking, enter
 from toka.tools.mcp.server._results import as_call_result, as_error_result
 from toka.tools.mcp.server._seal import request_digest
@@ -106,7 +107,11 @@ def _begin(host: Host, exchange: Exchange) -> tuple[Conversation, ToolContext]:
         asking: LiveAsking | RoundAsking = LiveAsking(exchange, exchange.session)
     else:
         key, asking = _round(host, exchange, key)
-    return Conversation(exchange, asking, host.board), context_of(host, exchange, key)
+    talk = Conversation(exchange, asking, host.board)
+    context = context_of(host, exchange, key)
+    if context.person is None and talk.can("elicitation"):
+        context = attrs.evolve(context, person=ClientPerson(talk))
+    return talk, context
 
 
 def _round(host: Host, exchange: Exchange, key: str) -> tuple[str, RoundAsking]:
@@ -173,7 +178,7 @@ async def call_tool(host: Host, exchange: Exchange, context: ToolContext) -> Jso
     """Call a tool; its errors are results, for the model that called it."""
     params = exchange.params
     tool, arguments = find_tool(host.registry, params.get("name")), params.get("arguments", {})
-    if tool is None or not may_call(tool, context.granted, context):
+    if tool is None:
         raise ProtocolError("There is no such tool.", INVALID_PARAMS)
     if not isinstance(arguments, dict):
         raise ProtocolError("arguments is an object.", INVALID_PARAMS)

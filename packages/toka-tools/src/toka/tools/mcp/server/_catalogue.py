@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from toka.types import Json, JsonObject
 
 
-class DeclaresNeeds(Protocol):
-    """A tool that says which kinds of permission its calls take, whatever their arguments are."""
+class DeclaresActions(Protocol):
+    """A tool that says which actions its calls may take, whatever their arguments are."""
 
     @property
-    def permission_kinds(self) -> tuple[str, ...]:
-        """Domain and action of each, as in `fs:read`; a call needs one of every kind."""
+    def actions(self) -> tuple[str, ...]:
+        """Domain and action of each, as in `fs:read`; a call takes one of them, or several."""
         ...
 
 
@@ -42,9 +42,9 @@ class DescribesResult(Protocol):
 def may_call(tool: Tool, granted: Grants, context: ToolContext) -> bool:
     """Whether some call of the tool might be allowed; where that cannot be told, yes."""
     # Asked with getattr: a check against a protocol costs more than the rest of a small call.
-    kinds: tuple[str, ...] | None = getattr(tool, "permission_kinds", None)
-    if kinds is not None:
-        return all(_has(granted, kind) for kind in kinds)
+    actions: tuple[str, ...] = getattr(tool, "actions", ())
+    if actions:
+        return any(_may_act(granted, action) for action in actions)
     if tool.parameters.get("properties"):
         return True
     try:
@@ -54,9 +54,10 @@ def may_call(tool: Tool, granted: Grants, context: ToolContext) -> bool:
     return all(granted.covers(request) is not None for request in requests)
 
 
-def _has(granted: Grants, kind: str) -> bool:
-    domain, _, action = kind.partition(":")
-    return any(each.domain == domain and each.action in {action, "*"} for each in granted)
+def _may_act(granted: Grants, action: str) -> bool:
+    # By the domain alone: which action implies which, only the grants know.
+    domain = action.partition(":")[0]
+    return any(each.domain == domain for each in granted)
 
 
 def describe(tool: Tool, *, any_structure: bool) -> JsonObject:
