@@ -53,7 +53,7 @@ class Disclosure:
     """
 
     registry: ToolRegistry
-    always: frozenset[str] = attrs.field(default=frozenset(), converter=frozenset[str])
+    always: frozenset[str] = attrs.field(default=frozenset(), converter=frozenset)
     count_tokens: Callable[[str], int] = estimate_tokens
     _loaded: dict[str, None] = attrs.field(factory=dict[str, None], init=False)
 
