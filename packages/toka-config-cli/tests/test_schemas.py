@@ -26,6 +26,7 @@ from toka.config_cli._toml import write_toml
 from toka.llm_gateway import ConfigurationInvalid, PriceTable
 from toka.orchestration import SpecError, parse_specs
 from toka.tools import InvalidManifestError, parse_manifest
+from toka.tools.mcp.client import InvalidServerError, parse_servers, servers_schema
 
 ROUNDS = int(os.environ.get("TOKA_CONFIG_ROUNDS", "60"))
 ROOT = Path(__file__).parents[3]
@@ -209,7 +210,16 @@ def identities_refuse(text, name):
     return [], []
 
 
+def mcp_servers_refuse(text, name):
+    try:
+        parse_servers(load(text, name.rpartition(".")[2]).data())
+    except InvalidServerError as error:
+        return [str(error)], [str(error)]
+    return [], []
+
+
 READERS = {
+    "mcp-servers": mcp_servers_refuse,
     "identities": identities_refuse,
     "service": services_refuse,
     "agent-spec": agents_refuse,
@@ -458,7 +468,41 @@ IDENTITIES = {
     ],
     "exchanged_seconds": 900,
 }
-BY_FILE = {"identities": IDENTITIES, "service": SERVICE}
+MCP_SERVERS = {
+    "servers": {
+        "files": {
+            "command": "mcp-server-filesystem",
+            "args": ["/data"],
+            "env": {"LANG": "C"},
+            "env_from": ["TOKEN"],
+            "cwd": "/data",
+            "sandbox": "landlock",
+            "readable": ["/opt"],
+            "grants": ["fs:read:/data/**"],
+            "network": False,
+            "memory_bytes": 1_073_741_824,
+            "effect": "idempotent",
+            "only": ["read"],
+            "tools": {"read": {"name": "r", "effect": "read_only", "requests": ["fs:read:{path}"]}},
+        },
+        "tracker": {
+            "url": "https://tracker.example/mcp",
+            "headers": {"X-Team": "a"},
+            "authorization": {
+                "issuer": "https://id.example",
+                "client_id": "c",
+                "client_secret_env": "SECRET",
+                "scope": "read",
+            },
+            "private": True,
+            "revision": "2026-07-28",
+            "taints": False,
+            "timeout": 5.5,
+            "max_message_bytes": 4_096,
+        },
+    }
+}
+BY_FILE = {"identities": IDENTITIES, "mcp-servers": MCP_SERVERS, "service": SERVICE}
 
 
 @pytest.mark.parametrize("name", BY_FILE)
@@ -484,3 +528,8 @@ def test_what_a_service_reads_is_recognised_by_its_name(name) -> None:
     assert agree(name, write_toml(BY_FILE[name]), "toml") == []
     assert recognise(BY_FILE[name], f"{name}.toml") == name
     assert recognise({"server": {"port": 80}}, "app.toml") is None
+
+
+def test_the_schema_of_servers_is_the_reader_s_own() -> None:
+    published = schema_of("mcp-servers")
+    assert published["$defs"] == json.loads(json.dumps(servers_schema()["$defs"]))

@@ -17,11 +17,17 @@ SCHEMAS = {
     "agent-spec": "agents, and the settings of a run (agents/*.yaml, agents.toml)",
     "identities": "whom a service gives tokens for credentials from outside (identities.toml)",
     "llm-prices": "what models cost (TOKA_LLM_PRICES)",
+    "mcp-servers": "MCP servers whose tools agents may use (mcp-servers.toml)",
     "service": "how a service does its work (service.toml)",
     "tool-manifest": "tools in the original's format",
 }
 """By name: what each is for."""
-_BY_FILE = {"identities.toml": "identities", "service.toml": "service"}
+_BY_FILE = {
+    "identities.toml": "identities",
+    "mcp-servers.toml": "mcp-servers",
+    "mcp-servers.yaml": "mcp-servers",
+    "service.toml": "service",
+}
 _AGENT = frozenset({"agents", "orchestration", "tasks", "objectives", "inputs"})
 
 

@@ -219,8 +219,39 @@ def servers_schema() -> JsonObject:
     (reference,), components = msgspec.json.schema_components(
         [ServersConfig], ref_template="#/$defs/{name}"
     )
-    schema = {**reference, "$defs": components, "title": "MCP servers"}
-    return cast("JsonObject", schema)
+    servers = components["ServersConfig"]["properties"]["servers"]
+    servers["propertyNames"] = {
+        "pattern": f"^{_SERVER_NAME.pattern}$",
+        "maxLength": _MAX_SERVER_NAME,
+    }
+    components["ServerConfig"]["oneOf"] = _ONE_WAY_TO_REACH
+    title = "MCP servers"
+    return cast("JsonObject", {**reference, "$defs": components, "title": title})
+
+
+# What `ServerConfig` says in words when it is made.
+_TEXT: Final = {"type": "string"}
+_NOT_THERE: Final = {"type": "null"}
+_ONE_WAY_TO_REACH: Final = [
+    {
+        "required": ["command"],
+        "properties": {
+            "command": _TEXT,
+            "url": _NOT_THERE,
+            "headers": {"maxProperties": 0},
+            "bearer_env": _NOT_THERE,
+            "authorization": _NOT_THERE,
+        },
+    },
+    {
+        "required": ["url"],
+        "properties": {"url": _TEXT, "command": _NOT_THERE},
+        "anyOf": [
+            {"properties": {"bearer_env": _NOT_THERE}},
+            {"properties": {"authorization": _NOT_THERE}},
+        ],
+    },
+]
 
 
 def _document(data: bytes, path: Path) -> object:
