@@ -471,6 +471,35 @@ def test_counts_hold_for_what_is_inside():
         Machine(ModuleLimits(glue_bytes=100)).compile_component(text_to_binary(types))
 
 
+def doubled(times):
+    """A type that has twice as many parts each time it is named."""
+    lines = ["(type $t0 u8)"]
+    lines += [f"(type $t{at + 1} (tuple $t{at} $t{at}))" for at in range(times)]
+    return " ".join(lines), f"$t{times}"
+
+
+@pytest.mark.parametrize("times", [12, 17])
+def test_few_bytes_that_say_many_parts_are_refused(times):
+    lines, name = doubled(times)
+    text = f"""(component {lines}
+      (import "toka:host/calls@0.1.0" (instance (alias outer 1 {name} (type $t))
+        (export "output" (func (param "data" $t))))))"""
+    wasm = text_to_binary(text)
+    assert len(wasm) < 1_000
+    with pytest.raises(ModuleTooLargeError, match="parts"):
+        Machine(ModuleLimits(type_parts=4_000)).compile_component(wasm)
+
+
+def test_a_type_that_is_too_deep_is_of_no_function_here(machine):
+    lines = "(type $t0 u8) " + " ".join(f"(type $t{at + 1} (list $t{at}))" for at in range(60))
+    text = f"""(component {lines}
+      (import "toka:host/calls@0.1.0" (instance (alias outer 1 $t60 (type $t))
+        (export "output" (func (param "data" $t))))))"""
+    compiled = machine.compile_component(text_to_binary(text))
+    with pytest.raises(ImportRefusedError, match="another signature"):
+        machine.instantiate_component(compiled)
+
+
 def test_large_components_are_compiled_in_a_child_and_kept(tmp_path):
     cache = ModuleCache(tmp_path / "cache")
     for _ in range(2):

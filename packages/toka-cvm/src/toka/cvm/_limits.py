@@ -52,6 +52,8 @@ class ModuleLimits:
     """In a component, it and the components inside it included."""
     glue_bytes: int = 1 * _MIB
     """What a component holds besides modules: types, and what adapters are made of."""
+    type_parts: int = 20_000
+    """Functions, resources and parts of types that a component imports and exports."""
     here_bytes: int = 16 * 1024
     """Up to this much code, with few locals, is compiled in this process: what it can cost is
     bounded by its size (see the README). More goes to a child process. 0 sends everything there."""

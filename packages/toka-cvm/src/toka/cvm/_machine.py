@@ -132,7 +132,7 @@ class Machine:
         """
         engine = self._compiler.engine
         component = self._compiler.compile_component(bytes(wasm))
-        found = described(engine, component)
+        found = described(engine, component, self._compiler.limits.type_parts)
         linked = LinkedComponent(engine, component, found, FUNCTIONS) if is_known(found) else None
         return GuestComponent(blake2b(wasm, digest_size=32).hexdigest(), found, linked)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from toka.cvm._errors import ModuleTooLargeError
 from toka.cvm.components._types import Signature, Type
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     import wasmtime
     import wasmtime.component as wit
+
+_DEEPEST: Final = 32
 
 _types: Any = importlib.import_module("wasmtime.component._types")
 _resource_type: Any = importlib.import_module("wasmtime.component").ResourceType
@@ -43,57 +46,18 @@ class Described:
     """By name; of a function in an instance, `INSTANCE#NAME`. None where it cannot be called."""
 
 
-def described(engine: wasmtime.Engine, component: wit.Component) -> Described:
-    """Read the types of a component."""
-    functions: list[WantedFunction] = []
-    resources: list[tuple[str, str]] = []
-    kind = component.type
-    for name, extern in kind.imports(engine).items():
-        item: Any = extern.ty
-        if not isinstance(item, _types.ComponentInstanceType):
-            functions.append(WantedFunction("", name, None))
-            continue
-        inner: dict[str, Any] = item.exports(engine)
-        for part, one in inner.items():
-            _sort(name, part, one.ty, functions, resources)
-    exports: dict[str, Signature | None] = {}
-    for name, extern in kind.exports(engine).items():
-        item = extern.ty
-        if isinstance(item, _types.FuncType):
-            exports[name] = _signature(item)
-        elif isinstance(item, _types.ComponentInstanceType):
-            exports |= {
-                f"{name}#{part}": _signature(found)
-                for part, one in item.exports(engine).items()
-                if isinstance(found := one.ty, _types.FuncType)
-            }
-    return Described(tuple(functions), tuple(resources), exports)
+def described(engine: wasmtime.Engine, component: wit.Component, most: int) -> Described:
+    """Read the types of a component.
 
+    Args:
+        engine: That compiled it.
+        component: Compiled.
+        most: How many functions, resources and parts of types it may have; few bytes can say many.
 
-def _sort(
-    interface: str,
-    name: str,
-    item: Any,
-    functions: list[WantedFunction],
-    resources: list[tuple[str, str]],
-) -> None:
-    if isinstance(item, _types.FuncType):
-        functions.append(WantedFunction(interface, name, _signature(item)))
-    elif isinstance(item, _resource_type):
-        resources.append((interface, name))
-    elif not isinstance(item, _types.ValType):
-        functions.append(WantedFunction(interface, name, None))
-
-
-def _signature(function: Any) -> Signature | None:
-    try:
-        result = function.result
-        return Signature(
-            tuple([_type(one) for _, one in function.params]),
-            None if result is None else _type(result),
-        )
-    except KeyError:
-        return None
+    Raises:
+        ModuleTooLargeError: It has more.
+    """
+    return _Reading(engine, most).whole(component)
 
 
 _PLAIN: Final = {
@@ -108,26 +72,97 @@ _PLAIN: Final = {
 }
 
 
-def _type(kind: Any) -> Type:
-    plain = _PLAIN.get(type(kind))
-    return Type(plain) if plain is not None else _COMPOUND[type(kind)](kind)
+class _Reading:
+    """One reading of a component's types, with what it may still take."""
+
+    def __init__(self, engine: wasmtime.Engine, most: int) -> None:
+        self._engine, self._most, self._left = engine, most, most
+        self._functions: list[WantedFunction] = []
+        self._resources: list[tuple[str, str]] = []
+
+    def _count(self) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise ModuleTooLargeError(
+                f"The component's types have over {self._most} parts.",
+                hint="Raise the limit in ModuleLimits if you trust its author.",
+                details={"what": "parts of types", "limit": self._most},
+            )
+
+    def whole(self, component: wit.Component) -> Described:
+        kind, engine = component.type, self._engine
+        for name, extern in kind.imports(engine).items():
+            item: Any = extern.ty
+            if not isinstance(item, _types.ComponentInstanceType):
+                self._count()
+                self._functions.append(WantedFunction("", name, None))
+                continue
+            inner: dict[str, Any] = item.exports(engine)
+            for part, one in inner.items():
+                self._sort(name, part, one.ty)
+        exports: dict[str, Signature | None] = {}
+        for name, extern in kind.exports(engine).items():
+            exports |= self._exported(name, extern.ty)
+        return Described(tuple(self._functions), tuple(self._resources), exports)
+
+    def _exported(self, name: str, item: Any) -> dict[str, Signature | None]:
+        if isinstance(item, _types.FuncType):
+            return {name: self._signature(item)}
+        if not isinstance(item, _types.ComponentInstanceType):
+            return {}
+        inner: dict[str, Any] = item.exports(self._engine)
+        return {
+            f"{name}#{part}": self._signature(found)
+            for part, one in inner.items()
+            if isinstance(found := one.ty, _types.FuncType)
+        }
+
+    def _sort(self, interface: str, name: str, item: Any) -> None:
+        self._count()
+        if isinstance(item, _types.FuncType):
+            self._functions.append(WantedFunction(interface, name, self._signature(item)))
+        elif isinstance(item, _resource_type):
+            self._resources.append((interface, name))
+        elif not isinstance(item, _types.ValType):
+            self._functions.append(WantedFunction(interface, name, None))
+
+    def _signature(self, function: Any) -> Signature | None:
+        self._count()
+        try:
+            result = function.result
+            return Signature(
+                tuple([self._type(one, 0) for _, one in function.params]),
+                None if result is None else self._type(result, 0),
+            )
+        except (KeyError, TypeError):  # The library's word for a type that it does not know.
+            return None
+
+    def _type(self, kind: Any, depth: int) -> Type:
+        self._count()
+        plain = _PLAIN.get(type(kind))
+        if plain is not None:
+            return Type(plain)
+        if depth > _DEEPEST:
+            raise KeyError(kind)
+        name, pairs = _COMPOUND[type(kind)](kind)
+        names = tuple([one for one, _ in pairs if one])
+        if name in {"enum", "flags"}:
+            return Type(name, (), names)
+        parts = tuple([None if one is None else self._type(one, depth + 1) for _, one in pairs])
+        return Type(name, parts, names)
 
 
-def _maybe(kind: Any) -> Type | None:
-    return None if kind is None else _type(kind)
+def _unnamed(*kinds: Any) -> list[tuple[str, Any]]:
+    return [("", one) for one in kinds]
 
 
-def _fields(name: str, pairs: Sequence[tuple[str, Any]]) -> Type:
-    return Type(name, tuple([_maybe(one) for _, one in pairs]), tuple([one for one, _ in pairs]))
-
-
-_COMPOUND: Final[Mapping[Any, Callable[[Any], Type]]] = {
-    _types.ListType: lambda one: Type("list", (_type(one.element),)),
-    _types.OptionType: lambda one: Type("option", (_type(one.payload),)),
-    _types.ResultType: lambda one: Type("result", (_maybe(one.ok), _maybe(one.err))),
-    _types.TupleType: lambda one: Type("tuple", tuple([_type(part) for part in one.elements])),
-    _types.RecordType: lambda one: _fields("record", one.fields),
-    _types.VariantType: lambda one: _fields("variant", one.cases),
-    _types.EnumType: lambda one: Type("enum", (), tuple(one.names)),
-    _types.FlagsType: lambda one: Type("flags", (), tuple(one.names)),
+_COMPOUND: Final[Mapping[Any, Callable[[Any], tuple[str, Sequence[tuple[str, Any]]]]]] = {
+    _types.ListType: lambda one: ("list", _unnamed(one.element)),
+    _types.OptionType: lambda one: ("option", _unnamed(one.payload)),
+    _types.ResultType: lambda one: ("result", _unnamed(one.ok, one.err)),
+    _types.TupleType: lambda one: ("tuple", _unnamed(*one.elements)),
+    _types.RecordType: lambda one: ("record", one.fields),
+    _types.VariantType: lambda one: ("variant", one.cases),
+    _types.EnumType: lambda one: ("enum", [(name, None) for name in one.names]),
+    _types.FlagsType: lambda one: ("flags", [(name, None) for name in one.names]),
 }
