@@ -65,6 +65,17 @@ async def test_a_search_looks_at_so_many_events_and_says_how_to_go_on(served, ru
     assert [event["intent"] for event in await pages(served, f"run={run}")]
 
 
+@pytest.mark.usefixtures("run")
+@pytest.mark.parametrize("order", ["newest", "oldest"])
+async def test_a_search_that_takes_long_says_how_to_go_on(served, monkeypatch, order):
+    everything = await pages(served, f"order={order}")
+    monkeypatch.setattr(_window, "MAX_NANOSECONDS", 0)
+    monkeypatch.setattr(_window, "_CHUNK", 3)
+    _, page, _ = await served.ask(f"/v1/log?order={order}&text=nowhere")
+    assert (page["events"], page["scanned"], page["next"] is None) == ([], 3, False)
+    assert await pages(served, f"order={order}&text=") == everything
+
+
 async def test_what_has_come_since_is_behind_the_position(served, run):
     _, page, _ = await served.ask("/v1/log?limit=1")
     assert page["position"] == page["events"][0]["position"]

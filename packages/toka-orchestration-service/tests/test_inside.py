@@ -152,6 +152,21 @@ async def test_spans_of_a_task_are_found_where_it_was_done(served, busy, monkeyp
     assert page["next"] is None
 
 
+@pytest.mark.parametrize("order", ["oldest", "newest"])
+@pytest.mark.parametrize("after", [1, 5, 12, 99])
+async def test_spans_of_a_task_are_found_to_an_end_from_anywhere(served, busy, after, order):
+    run = await served.begin(busy)
+    await served.ended(run)
+    path: str | None = f"after={after}"
+    found: set[str] = set()
+    while path is not None:
+        path = f"/v1/runs/{run}/spans?task={run}/busy%231&order={order}&limit=2&{path}"
+        _, page, _ = await served.ask(path)
+        found |= {span["span"] for span in page["spans"]}
+        path = None if page["next"] is None else f"after={page['next']}"
+    assert len(found) <= 5
+
+
 async def test_a_version_is_found_by_its_position(served, busy):
     run = await served.begin(busy)
     await served.ended(run)

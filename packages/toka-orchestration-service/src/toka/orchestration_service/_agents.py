@@ -87,11 +87,11 @@ async def get_agent(call: Call) -> AgentDetail:
     """
     view = await find_agent(call)
     known = call.service.runtime.state.agent(view.agent)
-    tasks = [render_task(view.agent, task) for task in view.tasks.values()]
+    newest = list(view.tasks.values())[-MAX_LISTED:]
     return AgentDetail(
         agent=render_agent(view),
         permissions=view.permissions,
-        tasks=tuple(tasks[-MAX_LISTED:]),
+        tasks=tuple([render_task(view.agent, task) for task in newest]),
         mail=0 if known is None else len(known.mailbox),
         tainted=known is not None and known.tainted,
         budget=None if known is None else render_budget(known.account),

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 MAX_SCANNED: Final = 2_000
 """Events that one request looks at; with more to look at, it says how to go on."""
-_CHUNK: Final = 500
+MAX_NANOSECONDS: Final = 100_000_000
+"""How long one request looks, whatever it has found; with more to look at, it says how to go on."""
+_CHUNK: Final = 250
 
 
 @attrs.frozen
@@ -116,6 +118,8 @@ class _Reader:
     end: int = attrs.field(init=False)
     cursor: int = attrs.field(init=False)
     newest: int = 0
+    until: int = attrs.field(init=False)
+    """When to look no further, by the monotonic clock."""
     found: list[Logged] = attrs.Factory(list["Logged"])
     scanned: int = 0
     at_end: bool = False
@@ -124,10 +128,16 @@ class _Reader:
         last = self.asked.last
         self.end = self.runtime.position if last is None else min(last, self.runtime.position)
         self.cursor = self.asked.cursor
+        self.until = self.runtime.clock.monotonic() + MAX_NANOSECONDS
 
     @property
     def is_done(self) -> bool:
-        return self.at_end or self.scanned >= MAX_SCANNED or len(self.found) >= self.asked.limit
+        enough = self.scanned >= MAX_SCANNED or len(self.found) >= self.asked.limit
+        return self.at_end or enough or (self.scanned > 0 and self._took_long)
+
+    @property
+    def _took_long(self) -> bool:
+        return self.runtime.clock.monotonic() >= self.until
 
     async def read(self) -> None:
         """Look at the next events."""
@@ -141,13 +151,21 @@ class _Reader:
             # What is on disk, and not yet visible to anybody else, does not count.
             if event.position > self.end:
                 self.at_end = self.at_end or not self.asked.backward
+                self._pass_by(event)
             elif event.position < self.asked.first:
                 self.at_end = self.at_end or self.asked.backward
+                self._pass_by(event)
             elif len(self.found) == self.asked.limit:
                 self.at_end = False
                 return
             else:
                 self._look_at(event)
+
+    def _pass_by(self, event: Event) -> None:
+        """Get on where there is nothing to look for, which counts as work too."""
+        self.scanned += 1
+        if self.asked.backward == (event.position > self.end):
+            self.cursor = _cursor_of(self.asked, event)
 
     def _look_at(self, event: Event) -> None:
         self.scanned += 1
