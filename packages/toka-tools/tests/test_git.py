@@ -257,6 +257,24 @@ def test_the_trap_is_one(root, trap) -> None:
     assert trap.exists()
 
 
+@pytest.mark.parametrize(
+    "part", ["packed-refs", "shallow", "index", "refs/heads/x", "objects/info/alternates"]
+)
+async def test_parts_that_are_links_show_no_other_file(ask, root, tmp_path, part: str) -> None:
+    if "/" in part and not (await prove(SandboxLevel.LANDLOCK)).proven:
+        pytest.skip("this machine does not prove the level")
+    secret = tmp_path / "secret.txt"
+    secret.write_text("top-secret-line\n")
+    (root / ".git" / part).unlink(missing_ok=True)
+    (root / ".git" / part).symlink_to(secret)
+    for name in ("status", "diff", "log"):
+        try:
+            said = str(await ask(name))
+        except RepositoryError as error:
+            said = f"{error} {error.details}"
+        assert "top-secret" not in said
+
+
 async def test_a_submodule_runs_nothing(ask, root, tmp_path) -> None:
     sprung = tmp_path / "sprung"
     inner = tmp_path / "inner"

@@ -5,6 +5,10 @@ filters, external diffs, text conversions, signature checks, credential and remo
 files. A list of those to switch off is never complete. So Git never reads it: it is given a
 directory of our own with links to everything of the repository but `config` and `hooks`, and a
 configuration of the few settings that change how files are compared.
+
+What Git reads it may show, also in a complaint. A repository whose own parts are links could so
+have it read any file; such parts are left out, and where this machine can confine commands, Git is
+kept to the repository whatever the policy says.
 """
 
 from __future__ import annotations
@@ -24,6 +28,8 @@ from toka.tools.git._repository import MAX_SMALL_FILE, Repository
 from toka.tools.process._confined import Job, run_job, text_of
 from toka.tools.process._programs import DEFAULT_PATH, find_program
 from toka.tools.process._scratch import scratch
+from toka.tools.sandbox._level import SandboxLevel
+from toka.tools.sandbox._proof import prove
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -80,7 +86,7 @@ async def asking_git(repository: Repository, context: ToolContext) -> AsyncGener
         ToolError: The repository cannot be read, or Git cannot be started.
     """
     async with scratch() as home:
-        git = Git(repository, context, home)
+        git = Git(repository, context, home, await _level(context))
         listed = await git.list_settings()
         _furnish(home / "git", repository, listed)
         yield attrs.evolve(git, settings=_kept(listed))
@@ -94,6 +100,7 @@ class Git:
     context: ToolContext
     home: Path
     """A directory of its own, in which `git` stands for the repository's."""
+    level: SandboxLevel
     settings: Mapping[str, str] = attrs.field(factory=dict[str, str])
 
     async def ask(self, *arguments: str) -> Answer:
@@ -146,7 +153,7 @@ class Git:
             limits=context.limits,
             timeout_ns=context.timeout_ns,
         )
-        finished = await run_job(job, context, context.sandbox.level)
+        finished = await run_job(job, context, self.level)
         if finished.exit_code not in (0, None) and finished.ended_by is None:
             said = text_of(finished.stderr)[0].strip()
             raise RepositoryError(
@@ -154,6 +161,14 @@ class Git:
                 details={"root": repository.root, "exit_code": finished.exit_code},
             )
         return Answer(finished.stdout, finished.ended_by is not None)
+
+
+async def _level(context: ToolContext) -> SandboxLevel:
+    """Return the level of the policy, or the first one that confines if this machine has it."""
+    level = context.sandbox.level
+    if not level.confines and (await prove(SandboxLevel.LANDLOCK)).proven:
+        return SandboxLevel.LANDLOCK
+    return level
 
 
 def _kept(listed: list[tuple[str, str]]) -> dict[str, str]:
@@ -180,7 +195,10 @@ def _furnish(home: Path, repository: Repository, listed: list[tuple[str, str]]) 
 
 def _names(place: str) -> list[str]:
     try:
-        return [name for name in os.listdir(place) if name not in _LEFT_OUT]  # noqa: PTH208 - names
+        with os.scandir(place) as entries:
+            return [
+                one.name for one in entries if one.name not in _LEFT_OUT and not one.is_symlink()
+            ]
     except OSError as error:
         raise system_error(error, place) from error
 
