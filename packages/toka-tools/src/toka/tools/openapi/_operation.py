@@ -106,8 +106,10 @@ def _parameters(
     for value in [*_list(item.get("parameters")), *_list(said.get("parameters"))]:
         one = document.resolved(value, "a parameter")
         place, name = one.get("in"), one.get("name")
-        if place not in STYLES or not isinstance(name, str) or not name:
-            raise UnsupportedOperationError("a parameter has no name, or no place in the request")
+        if not isinstance(place, str) or place not in STYLES:
+            raise UnsupportedOperationError("a parameter has no place in the request")
+        if not isinstance(name, str) or not name:
+            raise UnsupportedOperationError("a parameter has no name")
         found[place, name] = one
     if len(found) > MAX_PARAMETERS:
         raise UnsupportedOperationError(f"it has more than {MAX_PARAMETERS} parameters")
