@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 import msgspec
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from toka.orchestration._view import AgentView, RunView
     from toka.runtime import Runtime
     from toka.store.core import EventStore
+
+
+_SPAWNED: Final = Query(kinds=("agent.spawned.",))
+_PAGE: Final = 200
 
 
 @attrs.frozen
@@ -46,12 +50,15 @@ async def find_run(store: EventStore, key: str) -> AgentId | None:
     Raises:
         StoreError: The log cannot be read.
     """
-    found: AgentId | None = None
-    async for stored in store.read(where=Query(kinds=("agent.spawned.",))):
-        body = from_store(stored).event.body
-        if isinstance(body, AgentSpawned) and body.parent is None and _key_of(body.spec) == key:
-            found = AgentId(stored.stream)
-    return found
+    cursor = 0
+    # Newest first: a run that is gone on with is mostly one of the last.
+    while page := await store.read_page(cursor, _PAGE, where=_SPAWNED, backward=True):
+        for stored in page:
+            body = from_store(stored).event.body
+            if isinstance(body, AgentSpawned) and body.parent is None and _key_of(body.spec) == key:
+                return AgentId(stored.stream)
+        cursor = page[-1].position
+    return None
 
 
 class _Keyed(msgspec.Struct):
