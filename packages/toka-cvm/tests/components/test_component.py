@@ -1,7 +1,9 @@
 """Components: typed calls, host calls by grant, and the bounds that core modules have."""
 
+import threading
 from contextlib import suppress
 
+import anyio
 import pytest
 
 from toka.capability.core import Denial, PermissionSet
@@ -293,6 +295,56 @@ def test_the_same_component_seed_and_input_give_the_same(deterministic):
     assert outcomes[0] == outcomes[1]
     assert outcomes[0].output != outcomes[2].output
     assert len(outcomes[0].output) == 24
+
+
+def test_two_threads_get_each_their_own_ending(machine):
+    compiled = machine.compile_component(text_to_binary(CALLS))
+    services = Services(key_value=MemoryKeyValue())
+    endings = {"quota": set(), "lost": set()}
+
+    def lost():
+        return Denial("capability.revoked", "it was taken back")
+
+    def run(name, authority, limits):
+        for _ in range(30):
+            with machine.instantiate_component(
+                compiled, authority, services=services, limits=limits
+            ) as guest:
+                try:
+                    guest.call("flood", 5_000)
+                except GuestEndedError as ended:
+                    endings[name].add(type(ended))
+
+    quota = (Authority.parse(READ), Limits(output_bytes=100))
+    revoked = (Authority(PermissionSet.parse([READ]), lost), Limits())
+    threads = [
+        threading.Thread(target=run, args=("quota", *quota)),
+        threading.Thread(target=run, args=("lost", *revoked)),
+    ]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert endings == {"quota": {QuotaError}, "lost": {AuthorityLostError}}
+
+
+@pytest.mark.anyio
+async def test_cancelling_ends_a_component(made):
+    guest = made(ADD)
+    assert await guest.acall("add", 1, 2) == 3
+    with anyio.move_on_after(0.1) as scope:
+        await guest.acall("loop", fuel=1 << 60, deadline_seconds=600)
+    assert scope.cancelled_caught
+    assert guest.ended
+
+
+@pytest.mark.anyio
+async def test_a_program_runs_on_a_thread(made):
+    services = Services(key_value=MemoryKeyValue())
+    guest = made(CALLS, READ, services=services)
+    assert (await guest.arun(data=b"hello", export="echo")).output == b"hello"
+    with pytest.raises(GuestCallError, match="no program"):
+        await guest.arun()
 
 
 # --- Values ---
