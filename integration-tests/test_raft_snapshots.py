@@ -91,6 +91,43 @@ async def test_no_node_has_a_snapshot_in_memory(tmp_path):
         client.close()
 
 
+async def arriving(three: Group, number: int, last: int) -> None:
+    """Wait until a part of a snapshot is on a node's disk, or it was too quick to be seen there."""
+    async with asyncio.timeout(30):
+        while True:
+            with contextlib.suppress(FileNotFoundError):  # whole by now, and renamed
+                for draft in three.members[number].folder.glob("snapshot-*.tmp"):
+                    if draft.stat().st_size > MIB:
+                        return
+            status = await three.describe(number)
+            if status and status["applied"] >= last:
+                return
+
+
+async def test_whoever_dies_while_a_snapshot_is_sent_it_is_sent_again(tmp_path):
+    async with group(tmp_path, "--snapshot-every", "30", "--keep", "1") as three:
+        client = three.client(timeout=60, patience=20)
+        await client.put("key", b"value")
+        leader = await three.leader()
+        behind = next(number for number in three.members if number != leader)
+        await three.kill(behind)
+        for number in range(32):
+            await client.put(f"large-{number}", b"%d" % (number % 10) * (MIB // 2))
+        status = await three.describe(leader)
+        assert status
+        await three.start(behind)
+        await arriving(three, behind, status["applied"])
+        await three.kill(behind)
+        await three.start(behind)
+        await arriving(three, behind, status["applied"])
+        await three.kill(leader)
+        caught_up = await applied(three, behind, status["applied"])
+        assert caught_up["snapshot"] >= 30
+        assert await client.get("large-7") == b"7" * (MIB // 2)
+        assert not list(three.members[behind].folder.glob("*.tmp"))
+        client.close()
+
+
 async def dial(
     three: Group, number: int, head: Message, *frames: bytes
 ) -> tuple[list[Welcome], bytes]:

@@ -162,8 +162,8 @@ class Links:
     tls: ssl.SSLContext | None
     unreachable: Callable[[int], None]
     """Told of a node to which entries could not be sent."""
-    ship: Callable[[Link, Message], None]
-    """Sends a snapshot, on a connection of its own."""
+    ship: Callable[[Link | None, Message], None]
+    """Sends a snapshot, on a connection of its own, if there is a way."""
     _members: dict[int, Member] = attrs.field(init=False, factory=dict)
     _guests: list[Member] = attrs.field(init=False, factory=list)
     """Who has dialled this node. It may know of no members yet, and must answer all the same."""
@@ -212,7 +212,7 @@ class Links:
         by_node: dict[int, list[Message]] = {}
         for message in messages:
             if message.type is MessageType.SNAP:
-                self._ship(message)
+                self.ship(self._links.get(message.to), message)
                 continue
             if message.type is MessageType.APP:
                 held = self._held.pop(message.to, None)
@@ -224,13 +224,6 @@ class Links:
             by_node.setdefault(message.to, []).append(message)
         for node, some in by_node.items():
             self._send_to(node, some)
-
-    def _ship(self, message: Message) -> None:
-        link = self._links.get(message.to)
-        if link is None:
-            self.unreachable(message.to)
-        else:
-            self.ship(link, message)
 
     def _hold(self, message: Message) -> None:
         loop = asyncio.get_running_loop()

@@ -63,8 +63,11 @@ class Shipping:
     """Told that the own snapshot cannot be read."""
     _tasks: dict[int, asyncio.Task[None]] = attrs.field(init=False, factory=dict)
 
-    def send(self, link: Link, message: Message) -> None:
+    def send(self, link: Link | None, message: Message) -> None:
         """Send the latest snapshot, whichever it is by now; a transfer under way is given up."""
+        if link is None:
+            asyncio.get_running_loop().call_soon(self.report, message.to, False)
+            return
         before = self._tasks.pop(message.to, None)
         if before is not None:
             before.cancel()
