@@ -28,6 +28,7 @@ TOKENS = {
     "bert": Claims("bert", "toka", (), 0, 1, "3"),
     "stranger": Claims("anna", "elsewhere", ("vault:read:**",), 0, 1, "4"),
     "payer": Claims("anna", "toka", ("vault:read:**",), 0, 1, "5", budget=(("calls", 1),)),
+    "bound": Claims("anna", "toka", ("vault:read:**",), 0, 1, "7", holder="k" * 43),
     "guarded": Claims("anna", "toka", (), 0, 1, "6", untainted=("vault:read:a",)),
 }
 
@@ -79,6 +80,7 @@ async def test_what_was_missing_is_said_where_that_is_wanted() -> None:
         ({"Authorization": "Bearer nobody"}, ', error="invalid_token"'),
         ({"Authorization": "Bearer stranger"}, ', error="invalid_token"'),
         ({"Authorization": "Bearer payer"}, ', error="invalid_token"'),
+        ({"Authorization": "Bearer bound"}, ', error="invalid_token"'),
     ],
 )
 async def test_without_a_token_that_is_accepted_there_is_401_and_a_way_to_one(

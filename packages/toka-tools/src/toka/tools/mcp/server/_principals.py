@@ -68,7 +68,8 @@ class TokenGate:
 
     What a token grants only as long as nothing from outside has influenced its subject is not
     granted: everything that a client sends is from outside. A token with a budget is refused,
-    because nobody counts here.
+    because nobody counts here, and so is one that is bound to a key, because nobody asks for a
+    proof of it.
     """
 
     authenticate: Callable[[str], Claims]
@@ -94,6 +95,7 @@ class TokenGate:
             claims = self.authenticate(credential)
         except TokaError as error:
             raise NotAdmittedError("The token is not accepted.") from error
-        if claims.vault != self.vault or any(hop.budget for hop in claims.accounts):
+        counted = any(hop.budget for hop in claims.accounts)
+        if claims.vault != self.vault or claims.holder is not None or counted:
             raise NotAdmittedError("The token is not accepted.")
         return Principal(f"{claims.vault}/{claims.subject}", claims.granted)
