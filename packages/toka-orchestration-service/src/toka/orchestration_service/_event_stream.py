@@ -134,7 +134,8 @@ class _Stream:
             return
         position = wanted.after
         while True:
-            if not feed.reaches(position):
+            # Again and again: more may have come meanwhile than memory keeps.
+            while not feed.reaches(position):
                 position = await self._send_from_log(position, feed.position)
             piece = feed.after(position, wanted.choice)
             if piece.data:
