@@ -90,7 +90,9 @@ def leg(side: str, revision: str, suite: list[Path], scenario: str | None) -> bo
     with tempfile.TemporaryDirectory(prefix="toka-conformance-") as results:
         command: list[str | Path] = [*suite, side, *which, "--output-dir", results]
         if side == "client":
-            return passes([*command, "--command", f"{PYTHON} -m {CLIENT}"])
+            # All scenarios run at once, so on a busy machine each is slow.
+            patience = ["--timeout", "240000"]
+            return passes([*command, *patience, "--command", f"{PYTHON} -m {CLIENT}"])
         with serving() as url:
             return passes([*command, "--url", url])
 

@@ -158,7 +158,7 @@ async def play(scenario: str, url: str, root: str) -> None:
         url=url,
         revision="2025-11-25" if revision == "2025-11-25" else "auto",
         effect="none",
-        timeout=20.0,
+        timeout=120.0,
     )
     workspace = Workspace(root)
     client = McpClient("conformance", config, workspace, ask_person=say_yes)
@@ -170,7 +170,7 @@ async def play(scenario: str, url: str, root: str) -> None:
         tools = {tool.definition.name: tool for tool in client.tools()}
         await client.refresh()
         granted = PermissionSet.parse(["mcp:call:conformance/**"])
-        context = ToolContext(workspace, granted, timeout_ns=20 * NANOSECONDS)
+        context = ToolContext(workspace, granted, timeout_ns=120 * NANOSECONDS)
         for name, arguments in calls_of(scenario, tools):
             try:
                 await tools[name].call(arguments, context)

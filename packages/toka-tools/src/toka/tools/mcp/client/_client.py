@@ -274,7 +274,8 @@ class McpClient:
         connection = _Connection(transport, session)
         try:
             with self._patience():
-                await session.negotiate(self.config.revision)
+                silence = self.config.command is not None
+                await session.negotiate(self.config.revision, silence=silence)
             await self._list(connection)
         except BaseException:
             await self._abandon(connection)

@@ -104,7 +104,7 @@ class ServerConfig(_Strict, frozen=True):
     """The server's names of the tools that are looked at; all by default."""
     tools: dict[str, ToolRules] = {}
     timeout: _Seconds = 60.0
-    """Of beginning a connection, and of each request that is not a call."""
+    """Of beginning a connection, with logging in where a person has to, and of each listing."""
     max_message_bytes: Annotated[int, msgspec.Meta(ge=1_024, le=1 << 30)] = 8 << 20
     """Of one message from the server, before it is parsed."""
 

@@ -94,17 +94,21 @@ class Session:
         """Whether every request stands for itself."""
         return self.revision in STATELESS_REVISIONS
 
-    async def negotiate(self, wanted: str) -> None:
+    async def negotiate(self, wanted: str, *, silence: bool = False) -> None:
         """Agree on a revision.
 
         Args:
             wanted: One of them, or `auto`: the newest, and the handshake where that is not known.
+            silence: Whether a server may answer nothing to what it does not know. Over HTTP none
+                does, and the first request may have to wait for a person who logs in.
 
         Raises:
             ToolError: There is none in common, or no answer.
         """
         handshake = wanted in HANDSHAKE_REVISIONS
-        if not handshake and await self._discover(required=wanted != "auto"):
+        if not handshake and await self._discover(
+            required=wanted != "auto", seconds=DISCOVER_SECONDS if silence else None
+        ):
             return
         try:
             await self._initialize()
@@ -114,11 +118,11 @@ class Session:
                 raise
             await self._discover(required=True)
 
-    async def _discover(self, *, required: bool) -> bool:
+    async def _discover(self, *, required: bool, seconds: float | None = None) -> bool:
         """Try the era without sessions; say whether the server speaks it."""
         self.revision = LATEST_STATELESS
         try:
-            with anyio.fail_after(None if required else DISCOVER_SECONDS):
+            with anyio.fail_after(None if required else seconds):
                 result = await self._offer_revision()
         except (RemoteError, ProtocolError, TimeoutError, HttpStatusError) as error:
             # Whatever a server of the other era answers, it is not this. Only one that names its
