@@ -25,11 +25,14 @@ class Desk:
         self._issuer = JwtHs256Issuer(key, self.clock)
         self._count = 0
 
-    def token(self, *permissions: str, subject: str = "tester") -> str:
+    def token(
+        self, *permissions: str, subject: str = "tester", untainted: tuple[str, ...] = ()
+    ) -> str:
         self._count += 1
         seconds = self.clock.now() // 10**9
         name = ulid(self._count, bytes(10))
-        claims = Claims(subject, "toka", permissions or ALL, seconds, seconds + 600, name)
+        wanted = permissions or ALL
+        claims = Claims(subject, "toka", wanted, seconds, seconds + 600, name, untainted=untainted)
         return self._issuer.issue(claims)
 
 

@@ -165,6 +165,42 @@ async def test_a_copy_that_the_log_does_not_bear_out_is_refused(runtime, earlier
     assert runtime.position == position
 
 
+async def test_a_copy_by_a_guarded_permission_is_held_against_the_log_too(desk, earlier):
+    event = await earlier.do(taint=("tool:web",))
+    second = await later(earlier)
+    second.own = desk.token(
+        "agent:spawn:nobody", subject="tester", untainted=(f"agent:act:{second.agent}",)
+    )
+    with pytest.raises(Rejected, match="no such outcome"):
+        await second.submit(second.copy(event.id))
+    await second.submit(second.copy(event.id, taint=("tool:web",)))
+
+
+async def test_a_copy_for_an_agent_spawned_in_the_same_commit_is_refused(runtime, earlier):
+    second = await later(earlier)
+    agent = AgentId(f"{second.root}/other")
+    task = task_id(agent, 0)
+    position = runtime.position
+    together = [
+        SpawnAgent(second.root, "other"),
+        ScheduleTask(agent, TaskSpec("work")),
+        StartTask(task, "here", 10**10),
+        CopyStep(task, 1, "root", 0, "pay", EventId("01JD3X8ZK5Q6T7V8W9XAYBZCDE")),
+    ]
+    with pytest.raises(Rejected) as caught:
+        await runtime.submit_all([Message(second.boss, each) for each in together])
+    assert caught.value.code == "runtime.copy_untrue"
+    assert runtime.position == position
+    await runtime.submit_all([Message(second.boss, each) for each in together[:-1]])
+
+
+async def test_a_copy_whose_agent_cannot_be_named_is_refused_by_the_kernel(runtime, earlier):
+    copy = CopyStep(task_id(AgentId("a b*"), 0), 1, "root", 0, "pay", EventId("x"))
+    with pytest.raises(Rejected) as caught:
+        await runtime.submit(Message(earlier.boss, copy))
+    assert caught.value.code == "kernel.malformed_request"
+
+
 async def test_taint_cannot_be_left_out(earlier):
     event = await earlier.do(taint=("tool:web",))
     second = await later(earlier)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
 
+from toka.capability.core import PermissionSyntaxError
 from toka.kernel import Rejection, StepCompleted, StepCopied, StepFailed, StepRepeated, StepStarted
 from toka.runtime._log import from_store
 from toka.store.core import InvalidEvent
@@ -99,26 +100,36 @@ async def untrue(
     """Return why a copy is refused: the log does not say what it says; None if it does.
 
     What the log says does not change, so it still holds when the kernel decides. A caller whom the
-    kernel will refuse in any case is told nothing here.
+    kernel will refuse in any case is told nothing here: the reasons for that are such as no state
+    changes. An agent that is not there yet may be by then, so its copies are refused.
     """
     agent = agent_of(asked.task)
+    if not _may_act(claims, agent):
+        return None
     root = state.agent(AgentId(root_of(agent)))
-    if root is None or root.copies_from is None or state.agent(agent) is None:
+    if root is not None and root.copies_from is None:
         return None
-    if claims.granted.covers(f"agent:act:{agent}") is None:
-        return None
-    place = f"{root.copies_from}{asked.task[len(root_of(agent)) :]}", asked.path, asked.ordinal
-    outcome = await find_outcome(store, asked.origin)
-    if outcome is not None and _place_of(outcome) == place:
-        said = (asked.name, asked.failed, asked.taint)
-        if said == (outcome.intent.name, outcome.failure is not None, outcome.taint):
-            return None
+    if root is not None and state.agent(agent) is not None:
+        place = f"{root.copies_from}{asked.task[len(root_of(agent)) :]}", asked.path, asked.ordinal
+        outcome = await find_outcome(store, asked.origin)
+        if outcome is not None and _place_of(outcome) == place:
+            said = (asked.name, asked.failed, asked.taint)
+            if said == (outcome.intent.name, outcome.failure is not None, outcome.taint):
+                return None
     return Rejection(
         "runtime.copy_untrue",
         f"Event {asked.origin} has no such outcome for step {asked.name} (path {asked.path}, number"
         f" {asked.ordinal}) of task {asked.task}.",
         details={"task": asked.task, "path": asked.path, "ordinal": asked.ordinal},
     )
+
+
+def _may_act(claims: Claims, agent: AgentId) -> bool:
+    act = f"agent:act:{agent}"
+    try:
+        return claims.granted.covers(act) is not None or claims.guarded.covers(act) is not None
+    except PermissionSyntaxError:
+        return False  # No agent is called so; the kernel says it.
 
 
 def _place_of(outcome: StepOutcome) -> tuple[str, str, int]:
