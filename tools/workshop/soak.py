@@ -51,10 +51,10 @@ def main(arguments: Sequence[str]) -> int:
         lost = len(load.latencies) - states.get("completed", 0)
         memory.tell(len(load.latencies))
         seconds = server.processor_seconds()
-    say(f"{seconds / len(load.latencies) * 1_000:.2f} ms of processor time a run")
-    say(
-        f"found: {', '.join(f'{count:,} {name}' for name, count in states.items())}; lost: {lost:,}"
-    )
+        say(f"{seconds / len(load.latencies) * 1_000:.2f} ms of processor time a run")
+        say(
+            f"found: {', '.join(f'{count:,} {name}' for name, count in states.items())}; lost: {lost:,}"
+        )
     return int(lost != 0)
 
 
