@@ -52,9 +52,8 @@ def main(arguments: Sequence[str]) -> int:
         memory.tell(len(load.latencies))
         seconds = server.processor_seconds()
         say(f"{seconds / len(load.latencies) * 1_000:.2f} ms of processor time a run")
-        say(
-            f"found: {', '.join(f'{count:,} {name}' for name, count in states.items())}; lost: {lost:,}"
-        )
+        found = ", ".join(f"{count:,} {name}" for name, count in states.items())
+        say(f"found: {found}; lost: {lost:,}")
     return int(lost != 0)
 
 
