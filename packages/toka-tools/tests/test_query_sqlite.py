@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import struct
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING, cast
@@ -271,6 +272,40 @@ async def test_a_lock_is_waited_for_and_then_told(query, database) -> None:
         with pytest.raises((QueryError, ToolTimeoutError)):
             await query("DELETE FROM people", write=True, timeout=0.3)
     assert (await query("SELECT count(*) FROM people"))["rows"] == [[2]]
+
+
+def crashed(database: Path, super_journal: Path | None) -> None:
+    """Leave a database as a crash does in a transaction over several files, or over it alone."""
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        connection.execute("PRAGMA cache_size = 1")
+        connection.execute("BEGIN")
+        before = database.read_bytes()
+        connection.execute("UPDATE people SET photo = zeroblob(100000)")
+        connection.execute("INSERT INTO people(photo) VALUES (zeroblob(100000))")
+        journal = database.with_name(f"{database.name}-journal")
+        left = journal.read_bytes()
+    database.write_bytes(before)
+    if super_journal is not None:
+        # As sqlite.org/fileformat2.html, section 3, has it, behind the last page.
+        name, page_of_the_lock = str(super_journal).encode(), 0x40000000 // 4096 + 1
+        left += struct.pack(">I", page_of_the_lock) + name
+        left += struct.pack(">II", len(name), sum(name)) + left[:8]
+    journal.write_bytes(left)
+
+
+async def test_a_journal_has_no_other_file_deleted(query, database, tmp_path) -> None:
+    other = tmp_path / "other.txt"
+    other.write_text("precious")
+    crashed(database, other)
+    for write in (False, True):
+        with pytest.raises(QueryError):
+            await query("SELECT 1 FROM people", write=write)
+    assert other.read_text() == "precious"
+
+
+async def test_a_journal_of_the_database_alone_is_played_back(query, database) -> None:
+    crashed(database, None)
+    assert (await query("SELECT count(*) FROM people", write=True))["rows"] == [[2]]
 
 
 async def test_a_missing_database_is_made_only_if_asked(registry, context_for, workspace) -> None:

@@ -30,6 +30,8 @@ MAX_STATEMENT_BYTES: Final = 1 << 20
 _STEPS: Final = 2_000
 _BUSY_SECONDS: Final = 5.0
 _DESCRIPTORS: Final = "/dev/fd"
+# Ends a journal that names a super-journal (sqlite.org/fileformat2.html, section 3).
+_JOURNAL_MAGIC: Final = bytes.fromhex("d9d505f920a163d7")
 _opening = threading.Lock()
 
 _LIMITS: Final = {
@@ -67,11 +69,14 @@ def connected(
 def _connect(real: str, descriptor: int, deadline: Deadline, *, writes: bool) -> sqlite3.Connection:
     # A database in WAL mode that nobody has open has no shared memory file, which a reader may not
     # make; without a log beside it the file is all there is, and nobody is writing to it.
-    alone = not writes and not os.path.lexists(f"{real}-wal")
+    logs = [f"{real}-wal", f"{real}-journal"]
+    alone = not writes and not any(os.path.lexists(log) for log in logs)
     modes = (
         ("mode=rw",) if writes else ("mode=ro", "mode=ro&immutable=1") if alone else ("mode=ro",)
     )
     with _opening:
+        if writes:
+            _check_journal(real)
         checked = os.fstat(descriptor)
         held = _holding(checked)
         for mode in modes:
@@ -92,6 +97,31 @@ def _connect(real: str, descriptor: int, deadline: Deadline, *, writes: bool) ->
             else:
                 return connection
     raise AssertionError("The last mode returns or raises.")
+
+
+def _check_journal(real: str) -> None:
+    """Refuse a journal that SQLite would play back and then delete a file that it names.
+
+    Whoever may write beside the database could name any file.
+
+    Raises:
+        QueryError: There is one.
+    """
+    try:
+        descriptor = os.open(f"{real}-journal", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:  # There is none, or SQLite cannot open it either.
+        return
+    try:
+        size, length = os.fstat(descriptor).st_size, len(_JOURNAL_MAGIC)
+        ends = size >= length and os.pread(descriptor, length, size - length) == _JOURNAL_MAGIC
+    finally:
+        os.close(descriptor)
+    if ends:
+        raise QueryError(
+            f"{real} was left in the middle of a transaction over several files.",
+            hint="Open it with the program that did, which can end it.",
+            details={"path": real},
+        )
 
 
 def _open(real: str, mode: str, deadline: Deadline) -> sqlite3.Connection:
