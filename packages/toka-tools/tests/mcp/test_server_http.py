@@ -147,6 +147,8 @@ async def test_an_unknown_method_is_404() -> None:
         ({"Origin": "null"}, 403),
         ({"Host": "evil.example"}, 403),
         ({"Host": "127.0.0.1.evil.example:80"}, 403),
+        ({"Host": "["}, 403),
+        ({"Origin": "http://[::1"}, 403),
         ({"Content-Type": "text/plain"}, 415),
         ({"Content-Encoding": "gzip"}, 415),
         ({"Accept": "application/json"}, 406),

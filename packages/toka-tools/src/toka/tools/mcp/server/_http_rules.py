@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, cast
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from toka.tools.mcp._errors import (
     BUSY,
@@ -44,16 +44,27 @@ STATUS: Final = {
 
 def is_allowed_host(host: str, allowed: Iterable[str]) -> bool:
     """Whether a `Host` header names us: against names of others that lead to our address."""
-    name = urlsplit(f"//{host}").hostname
-    return name is not None and name in allowed
+    parts = _split(f"//{host}")
+    return parts is not None and parts.hostname is not None and parts.hostname in allowed
 
 
 def is_allowed_origin(origin: str, allowed: Iterable[str], hosts: Iterable[str]) -> bool:
     """Whether a page of this origin may call: one that was named, or one of our own machine."""
     if origin in allowed:
         return True
-    parts = urlsplit(origin)
-    return parts.scheme in {"http", "https"} and parts.hostname in LOOPBACK.intersection(hosts)
+    parts = _split(origin)
+    return (
+        parts is not None
+        and parts.scheme in {"http", "https"}
+        and parts.hostname in LOOPBACK.intersection(hosts)
+    )
+
+
+def _split(url: str) -> SplitResult | None:
+    try:
+        return urlsplit(url)
+    except ValueError:  # A bracket that is never closed, or holds no address.
+        return None
 
 
 def accepts(accept: str | None, *kinds: str) -> bool:
