@@ -412,6 +412,14 @@ def test_other_bytes_are_no_frames(junk):
         assert list(EventStreamParser().feed(junk)) == []
 
 
+def test_more_headers_than_the_format_has_are_refused_before_they_are_here():
+    headers = {f"{number:04}": "x" * 60_000 for number in range(3)}
+    frame = encode_event(headers, b"{}")
+    with pytest.raises(ResponseInvalid):
+        list(EventStreamParser().feed(frame[:12]))
+    assert len(list(EventStreamParser().feed(encode_event({"a": "x" * 60_000}, b"{}")))) == 1
+
+
 def test_a_frame_over_the_limit_is_refused_before_it_is_here():
     frame = encode_event({}, bytes(5000))
     with pytest.raises(ResponseTooLarge):

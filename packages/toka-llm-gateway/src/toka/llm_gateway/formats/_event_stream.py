@@ -23,6 +23,8 @@ _PRELUDE: Final = struct.Struct("!III")
 _CHECKSUM: Final = struct.Struct("!I")
 _LENGTH: Final = struct.Struct("!H")
 _OVERHEAD: Final = _PRELUDE.size + _CHECKSUM.size
+_MAX_HEADERS: Final = 128 * 1024
+"""Bytes of an event's headers: what the specification allows."""
 _BYTES: Final = 6
 _STRING: Final = 7
 _FIXED_SIZES: Final[Mapping[int, int]] = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
@@ -62,6 +64,8 @@ class EventStreamParser:
             return None
         length, headers, checksum = _PRELUDE.unpack_from(self._buffer)
         if zlib.crc32(self._buffer[:8]) != checksum or length < headers + _OVERHEAD:
+            raise _damaged()
+        if headers > _MAX_HEADERS:  # Millions of empty ones would take the loop for minutes.
             raise _damaged()
         if length > self._limit:
             raise ResponseTooLarge(
@@ -105,7 +109,7 @@ def _event(frame: bytes) -> ServerSentEvent:
 
 def _headers(block: bytes) -> dict[bytes, bytes]:
     headers: dict[bytes, bytes] = {}
-    rest = block
+    rest = memoryview(block)  # Each step would otherwise copy all that is left.
     while rest:
         name, rest = _take(rest[1:], rest[0])
         kind, rest = _take(rest, 1)
@@ -116,11 +120,12 @@ def _headers(block: bytes) -> dict[bytes, bytes]:
             length = _FIXED_SIZES[kind[0]]
         else:
             raise _damaged()
-        headers[name], rest = _take(rest, length)
+        value, rest = _take(rest, length)
+        headers[bytes(name)] = bytes(value)
     return headers
 
 
-def _take(block: bytes, length: int) -> tuple[bytes, bytes]:
+def _take(block: memoryview, length: int) -> tuple[memoryview, memoryview]:
     if len(block) < length:
         raise _damaged()
     return block[:length], block[length:]
