@@ -54,8 +54,7 @@ def pyjwt_validate(secret: bytes, token: str) -> Callable[[], object]:
         import jwt  # noqa: PLC0415 - a peer
     except ImportError as missing:
         raise NotInstalled("PyJWT") from missing
-    options: dict[str, list[str]] = {"require": ["exp"]}
-    return lambda: jwt.decode(token, secret, algorithms=["HS256"], options=options)
+    return lambda: jwt.decode(token, secret, algorithms=["HS256"], options={"require": ["exp"]})
 
 
 def limits_hit() -> Callable[[], object]:
