@@ -143,8 +143,14 @@ class OAuthAuthorizer:
     async def _fetch(self, wanted: httpx2.Request) -> httpx2.Response:
         try:
             target = parse_target(str(wanted.url))
+            server = parse_target(self.url)
+            # What is told there is the client's secret (RFC 6749, section 2.3.1).
+            if server.scheme == "https" and target.scheme == "http":
+                raise AuthorizationError(
+                    f"No token is asked for without encryption: {target.origin}."
+                )
             # What a server names must not lead into this network, unless it is the server itself.
-            own = target.host == parse_target(self.url).host
+            own = target.host == server.host
             allows = addresses_of(target, private=self.private) if own else is_public
             kept = {k: v for k, v in wanted.headers.items() if k.lower() not in _HOP_HEADERS}
             done = await exchange(
