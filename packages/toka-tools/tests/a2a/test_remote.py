@@ -330,6 +330,23 @@ async def test_a_card_cannot_send_a_token_elsewhere(serving, granted) -> None:
             await tool.call({"message": "x"}, granted(url))
 
 
+async def test_a_redirect_of_the_card_cannot_send_a_token_elsewhere(serving, granted) -> None:
+    async with serving(answering(Response(b""))) as other:
+        moved = RedirectResponse(f"{other}/.well-known/agent-card.json", 302)
+
+        async def move(_: Request) -> Response:
+            return moved
+
+        def mover(_: str) -> Any:
+            return Starlette(routes=[Route("/.well-known/agent-card.json", move)])
+
+        async with serving(mover) as url:
+            context = granted(url, f"net:*:{other}/**")
+            with pytest.raises(AgentCardError, match="is at"):
+                await fetch_agent(url, context, bearer="mine")
+            assert (await fetch_agent(url, context)).url == f"{other}/rpc"
+
+
 NO_CARDS = [
     b"",
     b"[]",

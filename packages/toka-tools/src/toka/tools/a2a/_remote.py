@@ -267,7 +267,7 @@ async def fetch_agent(
         context: What may be asked for, and how long it may take.
         name: Of the tool; made of the agent's own by default.
         bearer: The name of the secret that is shown to the agent as a bearer token. Such an agent
-            must be at the origin of its card.
+            must be at the origin of `url`.
         secrets: Where the secret is; the environment by default.
 
     Raises:
@@ -286,10 +286,11 @@ async def fetch_agent(
         raise AgentCardError(f"{place} answered with status {answer.exchange.status}.")
     card = _card(answer.exchange.body, place)
     address = _interface(card, place).url
-    if bearer and parse_target(address).origin != answer.target.origin:
+    # Not that of the last redirect: nobody chose it.
+    if bearer and parse_target(address).origin != target.origin:
         raise AgentCardError(
             f"The agent of {place} is at {parse_target(address).origin}.",
-            hint="A secret is only shown to the origin that the card came from.",
+            hint="A secret is only shown to the origin of the URL that was given.",
         )
     said = msgspec.json.encode(MessageToDict(card), order="sorted")
     return AgentTool(
