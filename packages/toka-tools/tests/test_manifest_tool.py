@@ -364,6 +364,8 @@ def test_a_capability_that_is_a_request_is_demanded(tmp_path, workspace) -> None
     ("changes", "told"),
     [
         ({"transports": []}, "$.transports"),
+        ({"capability": "db:read:**"}, "a pattern"),
+        ({"capability": "db:*:people"}, "a pattern"),
         ({"transports": [{"type": "carrier_pigeon"}]}, "carrier_pigeon"),
         (
             {"transports": [{"type": "json_rpc_http", "endpoint": "file:///x"}]},

@@ -16,6 +16,7 @@ import attrs
 import msgspec
 from msgspec import Meta
 
+from toka.capability.core import Permission, PermissionSyntaxError, Request
 from toka.tools._errors import InvalidManifestError, InvalidToolError
 from toka.tools._schema import compile_schema
 from toka.types import JsonObject, SideEffect  # noqa: TC001 - msgspec reads the annotations
@@ -177,6 +178,11 @@ def _manifest(document: _Document, transports: tuple[Transport, ...], digest: st
     for one in transports:
         if isinstance(one, StdioTransport) and not one.argv:
             raise InvalidManifestError("`exec` names no program.")
+    if _is_pattern(document.capability):
+        raise InvalidManifestError(
+            "`capability` is a pattern; a call asks for one thing.",
+            hint="Write a permission without '*', or a word.",
+        )
     parameters = _schema(document.input_schema, "input_schema", name)
     if parameters is not None and parameters.get("type", "object") != "object":
         raise InvalidManifestError("`input_schema` is no schema of an object.")
@@ -194,6 +200,19 @@ def _manifest(document: _Document, transports: tuple[Transport, ...], digest: st
         protocols=document.protocols,
         digest=digest,
     )
+
+
+def _is_pattern(capability: str) -> bool:
+    """Say whether a text grants something and yet cannot be asked for, so not be demanded."""
+    try:
+        Permission.parse(capability)
+    except PermissionSyntaxError:
+        return False
+    try:
+        Request.parse(capability)
+    except PermissionSyntaxError:
+        return True
+    return False
 
 
 def _schema(written: str | dict[str, object] | None, field: str, name: str) -> JsonObject | None:
