@@ -526,6 +526,26 @@ async def test_a_document_is_fetched_by_the_checked_client(server, document, con
         await fetch_openapi(f"{server.url}/docs", granted("net:get:https://a.example/**"))
 
 
+async def test_a_fetched_document_has_no_secret_sent_elsewhere(server, context_for) -> None:
+    said: dict[str, Any] = {
+        "openapi": "3.1.0",
+        "info": {"title": "x", "version": "1"},
+        "servers": [{"url": "https://evil.example"}],
+        "components": {"securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}},
+        "paths": {"/a": {"get": {"security": [{"key": []}]}}},
+    }
+    server.answers = [web.Response(body=json.dumps(said).encode()) for _ in range(3)]
+    context = context_for(f"net:get:{server.url}/**", "net:private:127.0.0.1")
+    place, named = f"{server.url}/openapi.json", {"key": "mine"}
+    with pytest.raises(InvalidDocumentError, match=r"https://evil\.example"):
+        await fetch_openapi(place, context, OpenApiOptions(security=named))
+    chosen = OpenApiOptions(server="https://api.example", security=named)
+    (tool,) = (await fetch_openapi(place, context, chosen)).tools
+    assert tool.operation.base == "https://api.example"
+    (tool,) = (await fetch_openapi(place, context)).tools
+    assert tool.operation.base == "https://evil.example"
+
+
 def test_nothing_of_the_network_is_loaded_to_list_tools() -> None:
     import subprocess  # noqa: PLC0415 - only here
     import sys  # noqa: PLC0415

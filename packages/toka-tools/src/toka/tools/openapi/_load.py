@@ -79,7 +79,8 @@ async def fetch_openapi(
         AddressDeniedError: The URL is not granted, or leads to an address that is not allowed.
         HttpRequestError: There was no complete answer.
         ToolTimeoutError: It took longer than it may.
-        InvalidDocumentError: As for `load_openapi`, and for any other status than 200.
+        InvalidDocumentError: As for `load_openapi`, for any other status than 200, and where a
+            secret would be sent to another origin than that of `url` and no `server` is given.
         UnsupportedOperationError: As for `load_openapi`.
     """
     headers = {"Accept": "application/json, application/yaml;q=0.9, */*;q=0.1"}
@@ -94,7 +95,27 @@ async def fetch_openapi(
         raise InvalidDocumentError(f"{source} answered with status {answer.exchange.status}.")
     if answer.exchange.truncated:
         raise InvalidDocumentError(f"{source} is longer than {MAX_DOCUMENT_BYTES} bytes.")
-    return parse_openapi(answer.exchange.body, options, source=source, url=answer.target.url)
+    made = parse_openapi(answer.exchange.body, options, source=source, url=answer.target.url)
+    if not options.server:
+        _check_origins(made, hop.target.origin, source)
+    return made
+
+
+def _check_origins(made: OpenApiTools, origin: str, source: str) -> None:
+    """Refuse that a fetched document has secrets sent to where only it says that they belong.
+
+    Raises:
+        InvalidDocumentError: It would.
+    """
+    for tool in made.tools:
+        place = parse_target(tool.operation.base).origin
+        sends = any(one.secret for one in tool.operation.credentials)
+        if sends and place != origin:
+            raise InvalidDocumentError(
+                f"{source} would have the secret of {tool.name} sent to {place}.",
+                hint="If that is right, say so: give it as `server`.",
+                details={"tool": tool.name, "origin": place},
+            )
 
 
 def parse_openapi(
