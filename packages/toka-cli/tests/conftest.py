@@ -43,6 +43,26 @@ async def ask(ctx):
     return {"approved": await ctx.approve("May I?")}
 """
 
+ECHOING = """
+import json, os, pathlib, sys
+place = pathlib.Path(sys.argv[1])
+for line in sys.stdin:
+    message = json.loads(line)
+    method = message["method"]
+    if method == "server/discover":
+        (place / "server.pid").write_text(str(os.getpid()))
+        result = {"supportedVersions": ["2026-07-28"], "capabilities": {}}
+    elif method == "tools/list":
+        schema = {"type": "object", "properties": {"text": {"type": "string"}}}
+        result = {"tools": [{"name": "echo", "description": "Say it.", "inputSchema": schema}]}
+    elif method == "tools/call":
+        text = message["params"]["arguments"]["text"]
+        result = {"content": [{"type": "text", "text": text}]}
+    else:
+        continue
+    print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}), flush=True)
+"""
+
 _numbers = count()
 
 
@@ -140,3 +160,22 @@ def _served(
 def served() -> Callable[..., AbstractContextManager[Service]]:
     """Run a service in a process of its own."""
     return _served
+
+
+@pytest.fixture
+def approved_servers(toka: Toka) -> Callable[[Path], None]:
+    """Write servers.toml into a folder: one MCP server, whose tool `it__echo` is approved.
+
+    The server writes its process into server.pid, once a client begins with it.
+    """
+
+    def make(folder: Path) -> None:
+        program, file = folder / "server.py", folder / "servers.toml"
+        program.write_text(ECHOING)
+        arguments = json.dumps(["-I", "-S", str(program), str(folder)])
+        file.touch(0o600)
+        file.write_text(f'[servers.it]\ncommand = "{sys.executable}"\nargs = {arguments}\n')
+        assert toka("tools", "mcp", "approve", file, "it", "echo", "--yes").status == 0
+        (folder / "server.pid").unlink()
+
+    return make

@@ -21,7 +21,9 @@ from anyio.from_thread import start_blocking_portal
 
 from toka.cli._errors import ServiceConfigUnusable
 from toka.cli._service_config import read_service_config
+from toka.cli._toolbox import make_toolbox
 from toka.llm_gateway.testing import FakeOpenAI, reply
+from toka.tools import Workspace
 
 SPEC = """\
 metadata: {name: lister}
@@ -39,7 +41,7 @@ tasks:
     - {description: "Say ok ${inputs.n}", model: {max_turns: 1}}
 security: {capabilities_required: ['model:call:**']}
 """
-GRANTED = ("run:*:*", "agent:*:**", "tool:read:*", "metrics:read:*", "model:call:**")
+GRANTED = ("run:*:*", "agent:*:**", "tool:read:*", "metrics:read:*", "model:call:**", "mcp:call:**")
 PERMISSIONS = [word for each in GRANTED for word in ("--permission", each)]
 
 
@@ -229,6 +231,70 @@ def test_a_service_does_not_start_with_a_wrong_file(toka, tmp_path: Path) -> Non
     assert "[cli.service_config]" in result.err
 
 
+ECHO = """\
+metadata: {name: echo}
+tasks:
+  default:
+    - description: echo
+      steps: [{tool: it__echo, with: {text: hello}}]
+security: {capabilities_required: ['mcp:call:it/echo']}
+"""
+MANIFEST = """\
+metadata: {name: word-count, version: "1.0", description: Count., created: "2025-07-06"}
+spec: {executable: {type: shell, path: count.sh}}
+"""
+
+
+def test_tools_of_manifests_and_servers_are_taken_and_a_broken_file_leaves_them(
+    running: Running, approved_servers
+) -> None:
+    folder = running.config.parent.parent
+    (folder / "manifests").mkdir(0o755)
+    manifest = folder / "manifests" / "count.yaml"
+    manifest.touch(0o644)
+    manifest.write_text(MANIFEST)
+    (folder / "manifests" / "count.sh").touch(0o755)
+    approved_servers(folder)
+    both = 'manifests = ["manifests"]\nmcp = "servers.toml"\n'
+    running.write(f"[tools]\n{both}")
+    assert "tools.mcp nothing -> servers.toml" in running.said("configuration taken")
+    assert {"word_count", "it__echo"} <= _names(running)
+    (folder / "echo.yaml").write_text(ECHO)
+    status, body = running.ask("/v1/runs", {"source": "echo.yaml"})
+    assert status == 201, body
+    end = time.monotonic() + 20
+    while '"completed"' not in json.dumps(running.ask(f"/v1/runs/{_run_of(body)}")[1]):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    pid = int((folder / "server.pid").read_text())
+    # What nothing is said about goes on: the connection too.
+    running.write(f"log_level = 'info'\n[tools]\n{both}")
+    running.said("configuration taken")
+    os.kill(pid, 0)
+    # A change in the directory holds at once; a broken file leaves what was, there and here.
+    manifest.write_text(MANIFEST.replace("Count.", "Count words."))
+    assert "Count words." in str(running.ask("/v1/tools")[1])
+    manifest.write_text("metadata: [")
+    os.kill(running.process.pid, signal.SIGHUP)
+    assert "count.yaml" in running.said("configuration refused, the old one holds")
+    assert {"word_count", "it__echo"} <= _names(running)
+    running.write("")
+    running.said("configuration taken")
+    assert not {"word_count", "it__echo"} & _names(running)
+
+
+def _names(running: Running) -> set[str]:
+    tools = running.ask("/v1/tools")[1]["tools"]
+    assert isinstance(tools, list)
+    return {tool["name"] for tool in tools}
+
+
+def _run_of(body: dict[str, object]) -> str:
+    run = body["run"]
+    assert isinstance(run, dict)
+    return str(run["run"])
+
+
 PETS = {
     "openapi": "3.1.0",
     "info": {"title": "Pets", "version": "1"},
@@ -246,7 +312,7 @@ def test_operations_of_a_document_are_tools_like_others(tmp_path: Path) -> None:
         block = f'[[tools.openapi]]\nfile = "{document}"\nserver = "https://pets.example"\n'
         config.touch(0o600)
         config.write_text(f"{before}{block}{more}")
-        return read_service_config(config).registry().names()
+        return make_toolbox(read_service_config(config).tools, Workspace(tmp_path)).registry.names()
 
     assert {"list_pets", "add_pet", "read_file"} <= set(tools())
     chosen = tools('operations = ["listPets"]\nprefix = "pets_"\nsecurity = {key = "mine"}\n')

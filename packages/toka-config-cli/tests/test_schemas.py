@@ -418,6 +418,9 @@ SERVICE = {
     "tools": {
         "allowed": ["read_file"],
         "installed": ["x"],
+        "manifests": ["m"],
+        "wasm": ["w.json"],
+        "mcp": "servers.toml",
         "openapi": [
             {
                 "file": "a.json",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from toka.cli._authenticator import open_authenticator
+from toka.cli._mcp_servers import McpServers
 from toka.cli._models import Models
 from toka.cli._telemetry import NOT_OBSERVED
 from toka.types import SystemClock
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
     from toka.cli._authenticator import Access
     from toka.cli._data_directory import DataDirectory, Keys
     from toka.cli._telemetry import Observation
+    from toka.cli._toolbox import Toolbox
     from toka.orchestration import Orchestrator, TokenDesk
     from toka.runtime import Runtime
+    from toka.tools import Workspace
 
 
 @attrs.frozen
@@ -35,6 +38,20 @@ class Host:
     access: Access
     agents: AgentRuntime
     models: Models
+    servers: McpServers
+
+    async def take(self, toolbox: Toolbox) -> None:
+        """Let agents have these tools from their next step on."""
+        await self.servers.change(toolbox.servers)
+        self.agents.tools = toolbox.registry
+
+
+def workspace_of(data: DataDirectory) -> Workspace:
+    """Return where agents of a data directory work: here, but not in what the log is made of."""
+    from toka.tools import Workspace  # noqa: PLC0415 - not for --help
+
+    closed = (data.path / "keys", data.log, data.notes.parent)
+    return Workspace(Path.cwd(), protected=closed, notes=data.notes)
 
 
 @asynccontextmanager
@@ -59,12 +76,7 @@ async def open_host(
     from toka.agent_runtime import AgentRuntime  # noqa: PLC0415
     from toka.orchestration import VAULT, Orchestrator, TokenDesk  # noqa: PLC0415
     from toka.runtime import open_runtime  # noqa: PLC0415
-    from toka.tools import (  # noqa: PLC0415
-        SandboxLevel,
-        SandboxPolicy,
-        ToolRegistry,
-        Workspace,
-    )
+    from toka.tools import SandboxLevel, SandboxPolicy, ToolRegistry  # noqa: PLC0415
     from toka.tools.sandbox import require  # noqa: PLC0415
 
     clock, level = SystemClock(), SandboxLevel(sandbox)
@@ -78,17 +90,16 @@ async def open_host(
             open_runtime(
                 store, access.authenticator, credential, clock=clock, tracing=observation.tracing
             ) as runtime,
+            Models() as models,
+            McpServers() as servers,
         ):
-            closed = (data.path / "keys", data.log, data.notes.parent)
-            workspace = Workspace(Path.cwd(), protected=closed, notes=data.notes)
-            async with Models() as models:
-                agents = AgentRuntime(
-                    runtime,
-                    ToolRegistry.builtin(),
-                    models.get,
-                    workspace=workspace,
-                    sandbox=SandboxPolicy(level),
-                )
-                orchestrator = Orchestrator(runtime, agents, desk)
-                with observation.watched(runtime):
-                    yield Host(runtime, orchestrator, desk, keys, access, agents, models)
+            agents = AgentRuntime(
+                runtime,
+                ToolRegistry.builtin(),
+                models.get,
+                workspace=workspace_of(data),
+                sandbox=SandboxPolicy(level),
+            )
+            orchestrator = Orchestrator(runtime, agents, desk)
+            with observation.watched(runtime):
+                yield Host(runtime, orchestrator, desk, keys, access, agents, models, servers)

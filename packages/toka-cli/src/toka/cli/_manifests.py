@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from toka.cli._errors import UsageError
 from toka.cli._exits import Exit
 from toka.cli._openapi import openapi_options, registry_of
 from toka.cli._options import json_option
@@ -16,6 +17,7 @@ from toka.cli._show import printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from toka.cli._toolbox import Toolbox
     from toka.tools import Tool, ToolRegistry
     from toka.types import JsonObject
 
@@ -29,6 +31,47 @@ def manifests_option(function: F) -> F:
         type=click.Path(path_type=Path, exists=True, file_okay=False),
         help="Take the tools of the manifests in this directory, too.",
     )(function)
+
+
+def tools_config_option(function: F) -> F:
+    """Add `--config`."""
+    return click.option(
+        "--config",
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        help="Take what [tools] of this service.toml says.",
+    )(function)
+
+
+def toolbox_of(
+    config: Path | None,
+    manifests: Path | None,
+    openapi: Path | None,
+    server: str,
+    secrets: tuple[str, ...],
+) -> Toolbox:
+    """Return the tools that a command line names.
+
+    Raises:
+        UsageError: Two options do not go together.
+        ServiceConfigUnusable: The file cannot be read, is wrong, or others may write it.
+    """
+    from toka.cli._toolbox import Toolbox, make_toolbox  # noqa: PLC0415 - not for --help
+    from toka.tools import Workspace  # noqa: PLC0415
+
+    if config is None:
+        registry = registry_of(openapi, server, secrets)
+        return Toolbox(add_manifests(registry, manifests))
+    if openapi is not None or server or secrets:
+        raise UsageError(
+            "--config and --openapi do not go together.",
+            hint="Name the document in [[tools.openapi]].",
+        )
+    from toka.cli._service_config import read_service_config  # noqa: PLC0415 - only with one
+
+    said = read_service_config(config, needed=True)
+    toolbox = make_toolbox(said.tools, Workspace(Path.cwd()))
+    add_manifests(toolbox.registry, manifests)
+    return toolbox
 
 
 def add_manifests(registry: ToolRegistry, manifests: Path | None) -> ToolRegistry:
@@ -52,19 +95,21 @@ Examples:
 )
 @click.argument("name")
 @json_option
+@tools_config_option
 @manifests_option
 @openapi_options
 def describe(
     *,
     name: str,
     as_json: bool,
+    config: Path | None,
     manifests: Path | None,
     openapi: Path | None,
     server: str,
     secrets: tuple[str, ...],
 ) -> int:
     """Say what the tool NAME does, takes and needs."""
-    found = add_manifests(registry_of(openapi, server, secrets), manifests).get(name)
+    found = toolbox_of(config, manifests, openapi, server, secrets).registry.get(name)
     if as_json:
         click.echo(json.dumps(tool_as_json(found)))
         return Exit.MET

@@ -68,3 +68,13 @@ def sandbox_option(function: F) -> F:
         show_default=True,
         help="What commands are kept in; `toka tools sandbox` says which levels hold here.",
     )(function)
+
+
+def config_option(function: F) -> F:
+    """Add `--config`."""
+    return click.option(
+        "--config",
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        help="Whose [tools] and [[model]] hold; all else in it is for `toka serve`."
+        " service.toml of the data directory by default.",
+    )(function)

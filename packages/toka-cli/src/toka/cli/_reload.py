@@ -20,6 +20,7 @@ import msgspec
 
 from toka.cli._errors import ServiceConfigUnusable
 from toka.cli._service_config import LOG_LEVELS, ServiceConfig, read_service_config
+from toka.cli._toolbox import make_toolbox
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Iterator
@@ -116,10 +117,12 @@ class Reloader:
 
     async def _take(self, new: ServiceConfig) -> None:
         """Build all that is new, which may fail, and only then let it hold, which does not."""
-        registry, folder = new.registry(), None if self.fixed_folder else new.folder()
+        current, workspace = self.host.servers.current, self.host.agents.workspace
+        toolbox = make_toolbox(new.tools, workspace, current)
+        folder = None if self.fixed_folder else new.folder()
         # A key behind a route may have changed where the file has not: models are made anew.
         model = new.make_model()
-        self.host.agents.tools = registry
+        await self.host.take(toolbox)
         self.live.workspace = folder
         self.live.unfinished_runs = new.limits.unfinished_runs
         self.live.runs_at_once = new.limits.runs_at_once

@@ -14,6 +14,7 @@ from toka.cli._data_directory import DataDirectory
 from toka.cli._errors import UsageError
 from toka.cli._exits import Exit
 from toka.cli._options import (
+    config_option,
     data_dir_option,
     output_option,
     sandbox_option,
@@ -25,6 +26,7 @@ from toka.cli._show import printable
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from toka.cli._equipment import Equipment
     from toka.cli._host import Host
     from toka.orchestration import RunDefinition
     from toka.store.core import EventStore
@@ -65,6 +67,7 @@ outcome is taken over, and nothing of that is done, asked or paid for again.""",
 )
 @data_dir_option
 @url_options
+@config_option
 @output_option
 @sandbox_option
 def command(
@@ -74,6 +77,7 @@ def command(
     data_dir: Path,
     url: str | None,
     token: str | None,
+    config: Path | None,
     output: str | None,
     sandbox: str,
 ) -> int:
@@ -84,9 +88,14 @@ def command(
     if not run and (not step or url is not None):
         raise UsageError("Which run is to be retried?", hint="`toka status` lists the runs.")
     if url is not None:
+        if config is not None:
+            raise UsageError("--config and --url do not go together: a service has its own.")
         return anyio.run(_ask_service, url, token, run, step)
+    from toka.cli._equipment import read_equipment  # noqa: PLC0415 - not for --help
+
     data = DataDirectory(data_dir.absolute())
-    return anyio.run(_retry, data, run, step, shown_as(output), sandbox)
+    equipment = read_equipment(data, config)
+    return anyio.run(_retry, data, equipment, run, step, shown_as(output), sandbox)
 
 
 async def _ask_service(url: str, token: str | None, run: str, step: str) -> int:
@@ -103,7 +112,9 @@ async def _ask_service(url: str, token: str | None, run: str, step: str) -> int:
     return Exit.MET
 
 
-async def _retry(data: DataDirectory, run: str, step: str, output: str, sandbox: str) -> int:
+async def _retry(
+    data: DataDirectory, equipment: Equipment, run: str, step: str, output: str, sandbox: str
+) -> int:
     from toka.cli._host import open_host  # noqa: PLC0415 - not for --help
     from toka.cli._run import begin_run, watch_run  # noqa: PLC0415
     from toka.cli._signals import until_stopped  # noqa: PLC0415
@@ -125,6 +136,7 @@ async def _retry(data: DataDirectory, run: str, step: str, output: str, sandbox:
             observed("toka", data.path) as observation,
             open_host(data, observation, sandbox=sandbox) as host,
         ):
+            await equipment.give(host)
             with observation.command("toka retry"):
                 return await work(host)
 

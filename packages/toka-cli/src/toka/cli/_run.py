@@ -11,12 +11,13 @@ import click
 from toka.cli._data_directory import DEFAULT, DataDirectory
 from toka.cli._errors import UsageError
 from toka.cli._exits import Exit
-from toka.cli._options import output_option, sandbox_option, shown_as
+from toka.cli._options import config_option, output_option, sandbox_option, shown_as
 from toka.cli._show import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from toka.cli._equipment import Equipment
     from toka.cli._host import Host
     from toka.cli._progress import Progress
     from toka.orchestration import RunDefinition, RunResult, RunView
@@ -30,6 +31,7 @@ Examples:
   toka run examples/repo-audit
   toka run examples/repo-audit --input target=../other --output json
   toka run my-agent.yaml --fresh
+  toka run my-agent.yaml --config service.toml
 
 The same command goes on with a run that was interrupted, and says so of one that is finished.""",
 )
@@ -49,6 +51,7 @@ The same command goes on with a run that was interrupted, and says so of one tha
     help="A value for an input that the specifications declare; repeatable.",
 )
 @click.option("--fresh", is_flag=True, help="Begin anew, and end an unfinished run of the same.")
+@config_option
 @output_option
 @sandbox_option
 def command(
@@ -57,25 +60,27 @@ def command(
     data_dir: Path,
     inputs: tuple[str, ...],
     fresh: bool,
+    config: Path | None,
     output: str | None,
     sandbox: str,
 ) -> int:
     """Run agents from specification files or folders of them, or go on with a run."""
-    from toka.orchestration import define_run  # noqa: PLC0415 - not for --help
-    from toka.tools import ToolRegistry  # noqa: PLC0415
+    from toka.cli._equipment import read_equipment  # noqa: PLC0415 - not for --help
+    from toka.orchestration import define_run  # noqa: PLC0415
 
     data = DataDirectory(data_dir.absolute())
+    equipment = read_equipment(data, config)
     definition, warnings = define_run(
         path,
         _given(inputs),
         data_dir=data.path,
         workspace=Path.cwd(),
-        tools=ToolRegistry.builtin().names(),
+        tools=equipment.toolbox.registry.names(),
     )
     shown = shown_as(output)
     for warning in warnings if shown != "json" else ():
         click.secho(f"warning: {warning}", fg="yellow", err=True)
-    return anyio.run(_run, data, definition, fresh, shown, sandbox)
+    return anyio.run(_run, data, equipment, definition, fresh, shown, sandbox)
 
 
 def _given(pairs: tuple[str, ...]) -> Mapping[str, str]:
@@ -89,7 +94,12 @@ def _given(pairs: tuple[str, ...]) -> Mapping[str, str]:
 
 
 async def _run(
-    data: DataDirectory, definition: RunDefinition, fresh: bool, output: str, sandbox: str
+    data: DataDirectory,
+    equipment: Equipment,
+    definition: RunDefinition,
+    fresh: bool,
+    output: str,
+    sandbox: str,
 ) -> int:
     from toka.cli._host import open_host  # noqa: PLC0415 - not for --help
     from toka.cli._signals import until_stopped  # noqa: PLC0415
@@ -100,6 +110,7 @@ async def _run(
             observed("toka", data.path) as observation,
             open_host(data, observation, sandbox=sandbox) as host,
         ):
+            await equipment.give(host)
             with observation.command("toka run"):
                 return await _run_on(host, definition, fresh, output)
 

@@ -60,6 +60,9 @@ file is written or SIGHUP comes, as a whole or not at all, and standard error sa
   unfinished_runs = 1000
   [tools]
   allowed = ["read_file", "list_files"]
+  manifests = ["tools"]                 directories of tool manifests
+  wasm = ["resize.json"]                WebAssembly tools
+  mcp = "servers.toml"                  MCP servers, as approved with `toka tools mcp`
   [[model]]                             further ones are asked where the first fails
   provider = "anthropic"
   name = "claude-sonnet-5-5"

@@ -1,5 +1,7 @@
 """`service.toml`: what an operator says of a service. All of it may be left out.
 
+`toka run`, `toka retry` and `toka tools` take [tools] and [[model]] from it, too.
+
     log_level = "warning"         # debug, info, warning or error
     agents = "specs"              # what sources of runs are relative to and inside of
 
@@ -10,6 +12,9 @@
     [tools]
     allowed = ["read_file"]       # of the built-in and installed ones; all by default
     installed = ["name"]          # entry points of installed distributions
+    manifests = ["tools"]         # directories of manifests; a change there is taken at once
+    wasm = ["resize.json"]        # WebAssembly tools, by their manifests
+    mcp = "servers.toml"          # MCP servers; their approved tools are in servers.toml.pins.json
     [[tools.openapi]]             # the operations of a document
     file = "pets.yaml"
     server = "https://pets.example/v1"      # the document's own by default
@@ -31,7 +36,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import stat
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias, cast
@@ -39,18 +43,15 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias, cast
 import msgspec
 
 from toka.cli._errors import ServiceConfigUnusable
-from toka.llm_gateway import ConfigurationInvalid, FallbackModel, model_from_environment
-from toka.tools import ToolError, ToolRegistry
+from toka.cli._toolbox import OTHERS_MAY_WRITE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from toka.llm_gateway import Model
-    from toka.tools import Tool
 
 MAX_BYTES: Final = 1_048_576
 LOG_LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
-_OTHERS_MAY_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 
 _Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
 _Text: TypeAlias = Annotated[str, msgspec.Meta(min_length=1)]
@@ -83,6 +84,9 @@ class Tools(_Strict, frozen=True):
 
     allowed: tuple[str, ...] | None = None
     installed: tuple[str, ...] = ()
+    manifests: tuple[_Text, ...] = ()
+    wasm: tuple[_Text, ...] = ()
+    mcp: _Text | None = None
     openapi: tuple[OpenApiDocument, ...] = ()
 
 
@@ -118,34 +122,25 @@ class ServiceConfig(_Strict, frozen=True):
     model: tuple[Route, ...] = ()
     server: Server = Server()
 
-    def registry(self) -> ToolRegistry:
-        """Return the tools that are allowed.
-
-        Raises:
-            ServiceConfigUnusable: One is not there, or there twice.
-        """
-        try:
-            known = ToolRegistry.builtin()
-            known.register_installed(*self.tools.installed)
-            for document in self.tools.openapi:
-                for tool in _operations(document):
-                    known.register(tool)
-            names = known.names() if self.tools.allowed is None else self.tools.allowed
-            return ToolRegistry.of([known.get(name) for name in names])
-        except ToolError as error:
-            raise _wrong("tools", error.message, error.hint) from error
-
     def make_model(self) -> Model | None:
         """Return the model that is described, or None for the one of the environment.
 
         Raises:
             ServiceConfigUnusable: A setting says nothing that can be used.
         """
+        if not self.model:
+            return None
+        from toka.llm_gateway import (  # noqa: PLC0415 - only with one
+            ConfigurationInvalid,
+            FallbackModel,
+            model_from_environment,
+        )
+
         try:
             routes = [model_from_environment(_environ(route)) for route in self.model]
         except ConfigurationInvalid as error:
             raise _wrong("model", error.message, error.hint) from error
-        return FallbackModel(routes) if len(routes) > 1 else next(iter(routes), None)
+        return FallbackModel(routes) if len(routes) > 1 else routes[0]
 
     def folder(self) -> Path | None:
         """Return where specifications are, or None if nothing is said of it.
@@ -159,24 +154,6 @@ class ServiceConfig(_Strict, frozen=True):
         if not path.is_dir():
             raise _wrong("agents", f"{path} is no folder.", "Make it, or name another.")
         return path.resolve()
-
-
-def _operations(document: OpenApiDocument) -> Iterable[Tool]:
-    from toka.tools.openapi import OpenApiOptions, load_openapi  # noqa: PLC0415 - only with one
-
-    path = Path(document.file).expanduser()
-    options = OpenApiOptions(
-        server=document.server,
-        prefix=document.prefix,
-        tags=document.tags,
-        operations=document.operations,
-        security=document.security,
-    )
-    made = load_openapi(path, options)
-    # Whoever writes it says where a secret goes.
-    if path.stat().st_mode & _OTHERS_MAY_WRITE:
-        raise _wrong("tools", f"{path} can be written by others.", "Take that right from them.")
-    return made.tools
 
 
 def _environ(route: Route) -> Mapping[str, str]:
@@ -210,13 +187,13 @@ def read_service_config(path: Path, *, needed: bool = False) -> ServiceConfig:
         with open(path, "rb", opener=_without_waiting) as file:
             status = os.fstat(file.fileno())
             data = file.read(MAX_BYTES + 1)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         if needed:
             raise _unusable(path, "is gone") from None
         return ServiceConfig()
     except OSError as error:
         raise _unusable(path, f"cannot be read: {error.strerror}") from error
-    if status.st_mode & _OTHERS_MAY_WRITE or status.st_uid not in (0, os.geteuid()):
+    if status.st_mode & OTHERS_MAY_WRITE or status.st_uid not in (0, os.geteuid()):
         raise _unusable(path, "can be written by others, who could give themselves tools")
     if len(data) > MAX_BYTES:
         raise _unusable(path, f"is over {MAX_BYTES} bytes")

@@ -12,8 +12,14 @@ import attrs
 import click
 
 from toka.cli._exits import Exit
-from toka.cli._manifests import add_manifests, describe, manifests_option, validate
-from toka.cli._openapi import openapi_options, registry_of
+from toka.cli._manifests import (
+    describe,
+    manifests_option,
+    toolbox_of,
+    tools_config_option,
+    validate,
+)
+from toka.cli._openapi import openapi_options
 from toka.cli._options import json_option, sandbox_option
 from toka.cli._own_token import claims_for
 from toka.cli._show import printable
@@ -23,7 +29,8 @@ from toka.cli._tools_serve import serve
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from toka.tools import Tool, ToolContext
+    from toka.cli._toolbox import Toolbox
+    from toka.tools import Tool, ToolContext, ToolResult
     from toka.tools.sandbox import SandboxReport
     from toka.types import JsonObject
 
@@ -45,14 +52,17 @@ command.add_command(validate)
 Examples:
   toka tools list
   toka tools list --json
+  toka tools list --config service.toml
   toka tools list --openapi petstore.yaml --server https://pets.example/v1""",
 )
 @json_option
+@tools_config_option
 @manifests_option
 @openapi_options
 def list_tools(
     *,
     as_json: bool,
+    config: Path | None,
     manifests: Path | None,
     openapi: Path | None,
     server: str,
@@ -61,7 +71,7 @@ def list_tools(
     """List the tools that agents can be allowed, or those of an OpenAPI document."""
     from toka.tools import installed_tools  # noqa: PLC0415 - not for --help
 
-    tools = list(add_manifests(registry_of(openapi, server, secrets), manifests))
+    tools = list(toolbox_of(config, manifests, openapi, server, secrets).registry)
     if as_json:
         click.echo(json.dumps([_as_json(tool) for tool in tools]))
         return Exit.MET
@@ -106,6 +116,7 @@ Nothing is allowed but what --allow says, and nothing of this is recorded in a l
 @click.option("--args", "arguments", default="{}", help="A JSON object; - reads it from input.")
 @click.option("--allow", "permissions", multiple=True, help="A permission; repeatable.")
 @sandbox_option
+@tools_config_option
 @manifests_option
 @openapi_options
 def call(
@@ -114,6 +125,7 @@ def call(
     arguments: str,
     permissions: tuple[str, ...],
     sandbox: str,
+    config: Path | None,
     manifests: Path | None,
     openapi: Path | None,
     server: str,
@@ -122,13 +134,17 @@ def call(
     """Call the tool NAME under a token with the given permissions, and print its result."""
     if arguments == "-":
         arguments = sys.stdin.read()
-    registry = add_manifests(registry_of(openapi, server, secrets), manifests)
-    context = _context(permissions, sandbox)
-    result = anyio.run(registry.call, name, arguments, context)
+    toolbox = toolbox_of(config, manifests, openapi, server, secrets)
+    result = anyio.run(_call, toolbox, name, arguments, _context(permissions, sandbox))
     click.echo(json.dumps(result.value, indent=2, ensure_ascii=False))
     if result.truncated:
         click.echo("The result is incomplete: a limit was reached.", err=True)
     return Exit.MET
+
+
+async def _call(toolbox: Toolbox, name: str, arguments: str, context: ToolContext) -> ToolResult:
+    async with toolbox.entered() as registry:
+        return await registry.call(name, arguments, context)
 
 
 def _context(permissions: tuple[str, ...], sandbox: str) -> ToolContext:
