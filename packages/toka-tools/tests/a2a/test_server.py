@@ -258,6 +258,24 @@ async def test_ended_tasks_are_forgotten_in_order(url) -> None:
     assert {task.id for task in listed.tasks} == {task.id for task in tasks[2:]}
 
 
+async def test_tasks_whose_question_nobody_answers_are_forgotten_too(url) -> None:
+    async with connected(url, streaming=False) as client:
+        asked = [await send(client, "which") for _ in range(4)]
+        with pytest.raises(TaskNotFoundError):
+            await send(client, "this", task_id=asked[0].id, context_id=asked[0].context_id)
+        again = await send(client, "this", task_id=asked[1].id, context_id=asked[1].context_id)
+        assert state(again) == "completed"
+
+
+async def test_what_one_caller_begins_has_no_task_of_another_forgotten(url) -> None:
+    async with connected(url, streaming=False) as ann:
+        task = await send(ann, "hello")
+        async with connected(url, "ben", streaming=False) as ben:
+            for _ in range(4):
+                await send(ben, "hello")
+        assert state(await ann.get_task(GetTaskRequest(id=task.id))) == "completed"
+
+
 async def test_another_caller_finds_nothing(url, helper) -> None:
     async with connected(url, streaming=False, polling=True) as ann:
         task = await send(ann, "wait")

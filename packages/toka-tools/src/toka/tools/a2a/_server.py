@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 
 CARD_PATH: Final = "/.well-known/agent-card.json"
 _SCHEME: Final = "capability"
+# Then a task that waits for an answer is in the store alone.
+_IDLE_SECONDS: Final = 60.0
 
 
 @attrs.frozen
@@ -77,7 +79,7 @@ class AgentOptions:
     max_running: int = 32
     """Tasks at once; further ones are rejected."""
     max_kept: int = 1_000
-    """Ended tasks that can still be asked about."""
+    """Of each caller: tasks that have ended, or wait for an answer, and are still known."""
 
 
 def agent_card(options: AgentOptions) -> AgentCard:
@@ -126,7 +128,10 @@ def agent_app(agent: Agent, gate: TokenGate, options: AgentOptions) -> ASGIApp:
     """
     card = agent_card(options)
     handler = DefaultRequestHandlerV2(
-        NewsExecutor(agent, options.max_running), BoundedTaskStore(options.max_kept), card
+        NewsExecutor(agent, options.max_running),
+        BoundedTaskStore(options.max_kept),
+        card,
+        interrupted_task_timeout=_IDLE_SECONDS,
     )
 
     @asynccontextmanager

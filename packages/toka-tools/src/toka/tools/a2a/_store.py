@@ -12,30 +12,28 @@ if TYPE_CHECKING:
     from a2a.server.context import ServerCallContext
     from a2a.types import Task
 
-_ENDED: Final = frozenset(
-    {
-        TaskState.TASK_STATE_COMPLETED,
-        TaskState.TASK_STATE_FAILED,
-        TaskState.TASK_STATE_CANCELED,
-        TaskState.TASK_STATE_REJECTED,
-    }
-)
+_RUNNING: Final = frozenset({TaskState.TASK_STATE_SUBMITTED, TaskState.TASK_STATE_WORKING})
 
 
 class BoundedTaskStore(InMemoryTaskStore):
-    """Forgets the tasks that ended first, once there are more than `limit` that have ended."""
+    """Forgets of each caller the tasks that rested first, once more than `limit` do.
+
+    A task rests when it has ended, and when it waits for an answer that may never come.
+    """
 
     def __init__(self, limit: int) -> None:
         super().__init__()
         self._limit = limit
-        self._ended: OrderedDict[str, ServerCallContext] = OrderedDict()
+        self._resting: dict[str, OrderedDict[str, ServerCallContext]] = {}
 
     async def save(self, task: Task, context: ServerCallContext) -> None:
         """Keep a task."""
         await super().save(task, context)
-        if task.status.state not in _ENDED:
+        own = self._resting.setdefault(context.user.user_name, OrderedDict())
+        own.pop(task.id, None)
+        if task.status.state in _RUNNING:
             return
-        self._ended[task.id] = context
-        while len(self._ended) > self._limit:
-            oldest, owner = self._ended.popitem(last=False)
+        own[task.id] = context
+        while len(own) > self._limit:
+            oldest, owner = own.popitem(last=False)
             await self.delete(oldest, owner)
