@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from anyio.from_thread import start_blocking_portal
 
 from toka.capability.core import PermissionSet
 from toka.cli._errors import ServiceConfigUnusable
@@ -14,6 +15,8 @@ from toka.cli._mcp_servers import McpServers
 from toka.cli._service_config import Tools
 from toka.cli._toolbox import make_toolbox
 from toka.cvm import text_to_binary
+from toka.llm_gateway import ToolUse
+from toka.llm_gateway.testing import DEFAULT_KEY, FakeOpenAI, reply
 from toka.tools import ToolContext, Workspace
 
 GUEST = """(module
@@ -112,6 +115,39 @@ def test_a_run_without_the_permission_is_refused(toka, place, tool) -> None:
     assert refused.status == 1
     assert "which its token does not grant" in refused.out
     assert not (place / "server.pid").exists()
+
+
+ASKER = """
+metadata: {name: asker}
+objectives:
+  - {description: say, deliverable: it, validation: v, check: "results.say.result == 'hello'"}
+tasks:
+  default: [{id: say, description: Say hello, model: {max_turns: 3, tools: [it__echo]}}]
+security: {capabilities_required: ['model:call:**', 'mcp:call:it/echo']}
+"""
+
+
+def test_a_model_of_the_same_file_calls_them(toka, place) -> None:
+    path = place / "asker.yaml"
+    path.write_text(ASKER)
+    done = {"result": "hello", "objectives": [{"met": True, "evidence": "It was said."}]}
+    answers = [
+        reply(ToolUse("1", "it__echo", {"text": "hello"})),
+        reply(ToolUse("2", "finish", done)),
+    ]
+    with start_blocking_portal() as portal:
+        fake = FakeOpenAI(lambda _: answers.pop(0))
+        with portal.wrap_async_context_manager(fake) as model:
+            route = f'[[model]]\nprovider = "openai"\nname = "m"\nbase_url = "{model.url}"\n'
+            said = (place / "service.toml").read_text()
+            (place / "key").touch(0o600)
+            (place / "key").write_text(DEFAULT_KEY)
+            route += 'api_key_file = "key"\nallow_insecure = true\n'
+            write(place / "service.toml", said + route)
+            ended = toka("run", path, "--config", "service.toml", "--output", "json")
+            assert ended.status == 0, ended.err + ended.out
+            assert "hello" in str(model.requests[-1])
+    assert (place / "server.pid").exists()
 
 
 def test_the_data_directory_s_own_file_holds_without_an_option(toka, place) -> None:

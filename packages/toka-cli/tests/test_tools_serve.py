@@ -12,6 +12,8 @@ import urllib.request
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
@@ -124,3 +126,16 @@ def test_a_tool_that_there_is_not_cannot_be_served(toka: Any) -> None:
     result = toka("tools", "serve", "--tool", "raed_file")
     assert result.status == 2
     assert "read_file" in result.err
+
+
+def test_tools_of_a_configuration_are_served(tmp_path: Path, approved_servers: Any) -> None:
+    approved_servers(tmp_path)
+    config = tmp_path / "service.toml"
+    config.touch(0o600)
+    config.write_text('[tools]\nmcp = "servers.toml"\n')
+    options = ("--config", str(config), "--tool", "it__echo", "--allow", "mcp:call:it/echo")
+    with serving(tmp_path, *options) as process:
+        answer = ask(process, message("it__echo", text="hello"))
+    assert "hello" in json.dumps(answer["result"]["content"])
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "server.pid").read_text()), 0)

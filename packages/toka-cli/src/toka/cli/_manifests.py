@@ -48,8 +48,10 @@ def toolbox_of(
     openapi: Path | None,
     server: str,
     secrets: tuple[str, ...],
+    *,
+    protected: tuple[Path, ...] = (),
 ) -> Toolbox:
-    """Return the tools that a command line names.
+    """Return the tools that a command line names; MCP servers keep out of what is `protected`.
 
     Raises:
         UsageError: Two options do not go together.
@@ -69,7 +71,7 @@ def toolbox_of(
     from toka.cli._service_config import read_service_config  # noqa: PLC0415 - only with one
 
     said = read_service_config(config, needed=True)
-    toolbox = make_toolbox(said.tools, Workspace(Path.cwd()))
+    toolbox = make_toolbox(said.tools, Workspace(Path.cwd(), protected=protected))
     add_manifests(toolbox.registry, manifests)
     return toolbox
 

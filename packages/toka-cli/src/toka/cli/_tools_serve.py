@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import sys
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +14,8 @@ import click
 
 from toka.cli._data_directory import DataDirectory
 from toka.cli._exits import Exit
-from toka.cli._manifests import add_manifests, manifests_option
-from toka.cli._openapi import openapi_options, registry_of
+from toka.cli._manifests import manifests_option, toolbox_of, tools_config_option
+from toka.cli._openapi import openapi_options
 from toka.cli._options import data_dir_option, sandbox_option
 from toka.types import SystemClock
 
@@ -63,6 +62,7 @@ says. What is in the data directory is out of reach of every tool.""",
 )
 @sandbox_option
 @data_dir_option
+@tools_config_option
 @manifests_option
 @openapi_options
 def serve(
@@ -77,6 +77,7 @@ def serve(
     explain_refusals: bool,
     sandbox: str,
     data_dir: Path,
+    config: Path | None,
     manifests: Path | None,
     openapi: Path | None,
     server: str,
@@ -87,12 +88,20 @@ def serve(
 
     if not logging.getLogger().hasHandlers():
         logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
-    registry = _chosen(add_manifests(registry_of(openapi, server, secrets), manifests), names)
     data = DataDirectory(data_dir.absolute())
+    toolbox = toolbox_of(config, manifests, openapi, server, secrets, protected=(data.path,))
+    toolbox = attrs.evolve(toolbox, registry=_chosen(toolbox.registry, names))
     wanted = _Wanted(data, allowed, None if allowed else token, explain_refusals)
     context = _context(allowed, sandbox, data)
-    listen = partial(_listen, wanted, registry, context, host, port, public_url)
-    anyio.run(until_stopped, listen if http else partial(_pipe, wanted, registry, context))
+
+    async def work() -> None:
+        async with toolbox.entered() as registry:
+            if http:
+                await _listen(wanted, registry, context, host, port, public_url)
+            else:
+                await _pipe(wanted, registry, context)
+
+    anyio.run(until_stopped, work)
     return Exit.MET
 
 
