@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, cast
 
 import anyio
+import anyio.to_thread
 import attrs
 import msgspec
 
@@ -118,7 +119,8 @@ class Reloader:
     async def _take(self, new: ServiceConfig) -> None:
         """Build all that is new, which may fail, and only then let it hold, which does not."""
         current, workspace = self.host.servers.current, self.host.agents.workspace
-        toolbox = make_toolbox(new.tools, workspace, current)
+        # Compiling a guest may take seconds, and leases have to be kept meanwhile.
+        toolbox = await anyio.to_thread.run_sync(make_toolbox, new.tools, workspace, current)
         folder = None if self.fixed_folder else new.folder()
         # A key behind a route may have changed where the file has not: models are made anew.
         model = new.make_model()
