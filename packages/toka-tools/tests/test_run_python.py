@@ -43,6 +43,21 @@ def run(registry: ToolRegistry, context_for: Callable[..., ToolContext]):
     return call
 
 
+async def test_sockets_in_the_file_system_are_closed(run, tmp_path) -> None:
+    # Behind one there may be a bus or a daemon that runs what it is told.
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen()
+        code = "import socket\nsocket.socket(socket.AF_UNIX).connect(data)"
+        value = await run(code, data=str(path))
+    assert value["error"]["type"] == "PermissionError"
+    paired = await run(
+        "import socket\na, b = socket.socketpair()\na.send(b'x')\nb.recv(9).decode()"
+    )
+    assert paired["value"] == "x"
+
+
 async def test_the_value_is_that_of_the_last_expression(run) -> None:
     value = await run(
         "import math\nprint('said')\n{'root': math.isqrt(data), 'all': [1, None]}", data=10

@@ -117,13 +117,15 @@ def _program(numbers: dict[str, int], *, network: bool) -> bytes:
         (_RETURN, 0, 0, _ALLOW),
     ]
     if not network:
-        for name in ("socket", "socketpair"):
-            steps += [
-                (_JUMP_EQUAL, 0, 4, known[name]),
-                (_LOAD, 0, 0, _FIRST_ARGUMENT_AT),
-                (_JUMP_EQUAL, 1, 0, _UNIX),
-                (_RETURN, 0, 0, refuse),
-                (_RETURN, 0, 0, _ALLOW),
-            ]
+        # Of any family: Landlock does not see who connects to a socket in the file system, and
+        # behind one may be a bus or a daemon that runs whatever it is told.
+        steps += [(_JUMP_EQUAL, 0, 1, known["socket"]), (_RETURN, 0, 0, refuse)]
+        steps += [
+            (_JUMP_EQUAL, 0, 4, known["socketpair"]),
+            (_LOAD, 0, 0, _FIRST_ARGUMENT_AT),
+            (_JUMP_EQUAL, 1, 0, _UNIX),
+            (_RETURN, 0, 0, refuse),
+            (_RETURN, 0, 0, _ALLOW),
+        ]
     steps.append((_RETURN, 0, 0, _ALLOW))
     return b"".join([struct.pack("=HBBI", *step) for step in steps])
