@@ -168,6 +168,12 @@ def test_what_the_format_cannot_say_is_refused_by_name(part, what):
         ConverseDialect({}).encode(request, "m", stream=False)
 
 
+@pytest.mark.parametrize("name", ["", ".", ".."])
+def test_a_model_is_one_step_of_the_path(name):
+    with pytest.raises(InvalidRequest):
+        ConverseDialect({}).path(name, stream=False)
+
+
 def test_tools_that_must_not_be_used_cannot_be_said():
     request = ModelRequest(ASK.messages, tools=(ADD,), tool_choice=ToolChoice("none"))
     with pytest.raises(NotTranslatable, match="must not be used"):

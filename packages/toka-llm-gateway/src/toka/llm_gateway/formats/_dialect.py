@@ -192,7 +192,14 @@ _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]")
 
 
 def path_segment(name: str) -> str:
-    """Return a name as one step of a path (RFC 3986, section 2.1)."""
+    """Return a name as one step of a path (RFC 3986, section 2.1).
+
+    Raises:
+        InvalidRequest: It would be no step, or one back.
+
+    """
+    if name in {"", ".", ".."}:
+        raise InvalidRequest(f"No model can have the name {name!r}.")
     return _UNSAFE.sub(lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode()), name)
 
 

@@ -1,7 +1,8 @@
 """Answers to questions that mean the same, in other words.
 
-Vectors see what a question is about and overlook what decides its answer: a number, a negation. So
-beside being near, two questions must have the same numbers and the same words of negation.
+Vectors see what a question is about and overlook what decides its answer: a number, a name, a
+negation. So beside being near, two questions must have the same ones in the same order, and a
+question must be short: of a long text a vector keeps the subject only.
 """
 
 from __future__ import annotations
@@ -30,11 +31,28 @@ if TYPE_CHECKING:
     from toka.llm_gateway._response import Estimate
     from toka.store.semantic import Embedder, Vectors
 
+_LONGEST: Final = 300
+"""Characters of a question that is compared."""
+
 _DECISIVE: Final = re.compile(
     r"[\w.,:/+*-]*\d[\w.,:/+*-]*"
-    r"|\b(?:no|not|never|none|nothing|nobody|without|except|cannot|isn.t|aren.t|don.t|doesn.t|won.t)\b",
-    re.IGNORECASE,
+    r"|\b(?i:no|not|never|none|nothing|nobody|without|except|cannot|\w+n['\u2019]t)\b"
+    r"|\b[A-Z]\w*"
 )
+"""Whatever holds a digit, words of negation, and capitalised words, which are mostly names."""
+
+_OPENINGS: Final = frozenset(
+    {
+        "a", "an", "and", "are", "at", "can", "could", "describe", "did", "do", "does",
+        "explain", "for", "give", "had", "has", "have", "he", "her", "his", "how", "i",
+        "if", "in", "is", "it", "list", "may", "might", "must", "my", "of", "on", "or",
+        "our", "please", "she", "should", "show", "summarise", "summarize", "tell", "that",
+        "the", "their", "there", "these", "they", "this", "those", "to", "translate", "was",
+        "we", "were", "what", "when", "where", "which", "who", "whom", "whose", "why",
+        "will", "would", "write", "you", "your",
+    }
+)  # fmt: skip
+"""Words that are capitalised where a sentence begins, and are no names."""
 
 
 @attrs.frozen
@@ -141,7 +159,7 @@ class AlikeModel:
         if request.tools or last.role != "user" or len(last.parts) != 1:
             return None
         said = last.parts[0]
-        if not isinstance(said, Text) or not said.text.strip():
+        if not isinstance(said, Text) or not 0 < len(said.text.strip()) <= _LONGEST:
             return None
         rest = (*request.messages[:-1], attrs.evolve(last, parts=(attrs.evolve(said, text=""),)))
         circumstances = digest_of(self.provider, self.name, attrs.evolve(request, messages=rest))
@@ -176,4 +194,5 @@ class AlikeModel:
 
 
 def _decisive(text: str) -> tuple[str, ...]:
-    return tuple([found.lower().strip(".,:") for found in _DECISIVE.findall(text)])
+    found = [each.strip(".,:").lower() for each in _DECISIVE.findall(text)]
+    return tuple([each for each in found if each not in _OPENINGS])
