@@ -185,29 +185,22 @@ def prices_refuse(text, name):
     return [], []
 
 
-def services_refuse(text, name):
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, name)
-        path.write_text(text)
-        path.chmod(0o600)
-        try:
-            read_service_config(path)
-        except ServiceConfigUnusable as error:
-            return [str(error)], [str(error)]
-    return [], []
+def private_files_refuse(read, kind):
+    """Return the judge of a file that only its owner may write."""
 
+    def refuse(text, name):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, name)
+            path.write_text(text)
+            path.chmod(0o600)
+            try:
+                read(path)
+            except kind as error:
+                beyond = any(words in str(error) for words in BEYOND)
+                return [] if beyond else [str(error)], [str(error)]
+        return [], []
 
-def identities_refuse(text, name):
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, name)
-        path.write_text(text)
-        path.chmod(0o600)
-        try:
-            read_identities(path)
-        except IdentitiesUnusable as error:
-            beyond = any(words in str(error) for words in BEYOND)
-            return [] if beyond else [str(error)], [str(error)]
-    return [], []
+    return refuse
 
 
 def mcp_servers_refuse(text, name):
@@ -220,8 +213,8 @@ def mcp_servers_refuse(text, name):
 
 READERS = {
     "mcp-servers": mcp_servers_refuse,
-    "identities": identities_refuse,
-    "service": services_refuse,
+    "identities": private_files_refuse(read_identities, IdentitiesUnusable),
+    "service": private_files_refuse(read_service_config, ServiceConfigUnusable),
     "agent-spec": agents_refuse,
     "tool-manifest": manifests_refuse,
     "llm-prices": prices_refuse,

@@ -157,46 +157,16 @@ async def any_provider(
         yield each
 
 
-@pytest.fixture
-async def anthropic(
-    anyio_backend: str,  # noqa: ARG001 - an asynchronous fixture needs it
-    clock: VirtualClock,
-) -> AsyncIterator[Provider]:
-    async for each in _provider("anthropic", clock):
-        yield each
+def _one(name: str) -> Any:
+    @pytest.fixture(name=name)
+    async def provider_of_one(
+        anyio_backend: str,  # noqa: ARG001 - an asynchronous fixture needs it
+        clock: VirtualClock,
+    ) -> AsyncIterator[Provider]:
+        async for each in _provider(name, clock):
+            yield each
+
+    return provider_of_one
 
 
-@pytest.fixture
-async def openai(
-    anyio_backend: str,  # noqa: ARG001 - an asynchronous fixture needs it
-    clock: VirtualClock,
-) -> AsyncIterator[Provider]:
-    async for each in _provider("openai", clock):
-        yield each
-
-
-@pytest.fixture
-async def responses(
-    anyio_backend: str,  # noqa: ARG001 - an asynchronous fixture needs it
-    clock: VirtualClock,
-) -> AsyncIterator[Provider]:
-    async for each in _provider("responses", clock):
-        yield each
-
-
-@pytest.fixture
-async def gemini(
-    anyio_backend: str,  # noqa: ARG001 - an asynchronous fixture needs it
-    clock: VirtualClock,
-) -> AsyncIterator[Provider]:
-    async for each in _provider("gemini", clock):
-        yield each
-
-
-@pytest.fixture
-async def bedrock(
-    anyio_backend: str,  # noqa: ARG001 - an asynchronous fixture needs it
-    clock: VirtualClock,
-) -> AsyncIterator[Provider]:
-    async for each in _provider("bedrock", clock):
-        yield each
+anthropic, openai, responses, gemini, bedrock = (_one(name) for name in SERVERS)

@@ -19,8 +19,9 @@ from __future__ import annotations
 import ctypes
 import importlib
 import itertools
+from abc import ABC, abstractmethod
 from ctypes import byref, c_bool, c_char, c_char_p, c_size_t, c_uint8, c_uint64, c_void_p
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from weakref import WeakValueDictionary
 
 import wasmtime
@@ -105,9 +106,10 @@ _CALLBACK: Any = _c.CFUNCTYPE(
 
 
 def _host_call(number: int | None, caller: int, raw: Any, _count: int) -> int:  # noqa: ANN401
-    store: AnyStore | None = None
+    store: Store | None = None
     try:
-        store = _sessions[_get_data(_caller_context(caller))]
+        # Components have a callback of their own; functions of modules alone are bound to this one.
+        store = cast("Store", _sessions[_get_data(_caller_context(caller))])
         store.caller.bind(caller)
         return store.host_call(number or 0, raw)
     except BaseException as error:  # noqa: BLE001 - nothing may unwind through C frames
@@ -198,7 +200,7 @@ def _value_type(kind: Kind) -> wasmtime.ValType:
 # --- Stores and calls ----------------------------------------------------------------------
 
 
-class AnyStore:
+class AnyStore(ABC):
     """A store of wasmtime, whose host calls and ticks are its session's."""
 
     def __init__(self, engine_address: int, session: Session, limits: Limits) -> None:
@@ -219,17 +221,13 @@ class AnyStore:
         """Let the next tick of the engine ask the session."""
         _set_deadline(self.context, 1)
 
+    @abstractmethod
     def start(self) -> None:
         """Instantiate, which runs start functions.
 
         Raises:
             GuestEndedError: One of them ended the guest, or it needs more than its limits.
         """
-        raise NotImplementedError
-
-    def host_call(self, number: int, raw: Any) -> int:  # noqa: ANN401 - ctypes
-        """Do a host call of a module; 0 says that the guest goes on."""
-        raise NotImplementedError
 
     def close(self) -> None:
         """Give the store back. Idempotent."""

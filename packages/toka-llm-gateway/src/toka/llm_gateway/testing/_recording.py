@@ -6,6 +6,7 @@ kept, of an answer its status, its type and a few headers that bear on what a cl
 
 from __future__ import annotations
 
+import abc
 import asyncio
 from typing import TYPE_CHECKING, Final, Self
 
@@ -42,7 +43,7 @@ class Exchanged(msgspec.Struct, frozen=True):
 
 
 @attrs.define
-class _Server:
+class _Server(abc.ABC):
     """Answers any POST on 127.0.0.1."""
 
     _runner: web.AppRunner | None = None
@@ -73,8 +74,9 @@ class _Server:
         if self._runner is not None:
             await self._runner.cleanup()
 
+    @abc.abstractmethod
     async def _serve(self, http: web.Request) -> web.StreamResponse:
-        raise NotImplementedError
+        """Answer one request."""
 
 
 class Recorder(_Server):

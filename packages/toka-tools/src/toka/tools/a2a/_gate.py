@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from toka.tools._bearer import bearer_claims
 from toka.tools.a2a._errors import CallerRefusedError
 from toka.types import TokaError
 
@@ -52,11 +53,10 @@ class TokenGate:
         if token is None:
             raise CallerRefusedError("A capability token is needed.")
         try:
-            claims = self.authenticate(token)
+            claims = bearer_claims(self.authenticate, self.vault, token)
         except TokaError as error:
             raise CallerRefusedError("The token is not accepted.") from error
-        counted = any(hop.budget for hop in claims.accounts)
-        if claims.vault != self.vault or claims.holder is not None or counted:
+        if claims is None:
             raise CallerRefusedError("The token is not accepted.")
         if not claims.granted.covers(self.permission):
             raise CallerRefusedError(

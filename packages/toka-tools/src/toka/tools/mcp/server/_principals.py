@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
 
+from toka.tools._bearer import bearer_claims
 from toka.tools.mcp._errors import McpError
 from toka.types import TokaError
 
@@ -92,10 +93,9 @@ class TokenGate:
         if credential is None:
             raise NotAdmittedError("A capability token is needed.")
         try:
-            claims = self.authenticate(credential)
+            claims = bearer_claims(self.authenticate, self.vault, credential)
         except TokaError as error:
             raise NotAdmittedError("The token is not accepted.") from error
-        counted = any(hop.budget for hop in claims.accounts)
-        if claims.vault != self.vault or claims.holder is not None or counted:
+        if claims is None:
             raise NotAdmittedError("The token is not accepted.")
         return Principal(f"{claims.vault}/{claims.subject}", claims.granted)
