@@ -113,7 +113,7 @@ def describe(
     """Say what the tool NAME does, takes and needs."""
     found = toolbox_of(config, manifests, openapi, server, secrets).registry.get(name)
     if as_json:
-        click.echo(json.dumps(tool_as_json(found)))
+        click.echo(json.dumps(_described(found)))
         return Exit.MET
     click.echo(f"{click.style(found.name, bold=True)}  version {found.version}")
     click.echo(f"    {printable(found.description, 2_000)}")
@@ -127,16 +127,23 @@ def describe(
 
 
 def tool_as_json(tool: Tool) -> JsonObject:
-    """Return what there is to know about a tool."""
+    """Return what lists of tools say of one."""
     return {
         "name": tool.name,
         "version": tool.version,
         "description": tool.description,
         "side_effect": tool.side_effect,
-        "honours_idempotency_key": tool.honours_idempotency_key,
         "taints": tool.taints,
-        "actions": list(_actions(tool)),
         "parameters": tool.parameters,
+    }
+
+
+def _described(tool: Tool) -> JsonObject:
+    """Return all that there is to know about a tool."""
+    return {
+        **tool_as_json(tool),
+        "honours_idempotency_key": tool.honours_idempotency_key,
+        "actions": list(_actions(tool)),
     }
 
 

@@ -15,6 +15,7 @@ from toka.cli._exits import Exit
 from toka.cli._manifests import (
     describe,
     manifests_option,
+    tool_as_json,
     toolbox_of,
     tools_config_option,
     validate,
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from toka.cli._toolbox import Toolbox
     from toka.tools import Tool, ToolContext, ToolResult
     from toka.tools.sandbox import SandboxReport
-    from toka.types import JsonObject
 
 
 @click.group("tools")
@@ -73,7 +73,7 @@ def list_tools(
 
     tools = list(toolbox_of(config, manifests, openapi, server, secrets).registry)
     if as_json:
-        click.echo(json.dumps([_as_json(tool) for tool in tools]))
+        click.echo(json.dumps([tool_as_json(tool) for tool in tools]))
         return Exit.MET
     for tool in tools:
         click.echo(f"{click.style(tool.name, bold=True)}  {tool.side_effect}")
@@ -82,17 +82,6 @@ def list_tools(
     for name, distribution in installed_tools().items() if openapi is None else ():
         click.echo(f"{name}  installed by {distribution}")
     return Exit.MET
-
-
-def _as_json(tool: Tool) -> JsonObject:
-    return {
-        "name": tool.name,
-        "version": tool.version,
-        "description": tool.description,
-        "side_effect": tool.side_effect,
-        "taints": tool.taints,
-        "parameters": tool.parameters,
-    }
 
 
 def _parameters(tool: Tool) -> Iterable[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from toka.tools._errors import InvalidManifestError
+from toka.tools._manifest_file import read_bounded
 from toka.tools.manifests._json_manifest import (
     MAX_MANIFEST_BYTES,
     HttpTransport,
@@ -63,14 +64,7 @@ def read_bytes(path: Path) -> bytes:
     Raises:
         InvalidManifestError: It cannot be read, or is longer.
     """
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_MANIFEST_BYTES + 1)
-    except OSError as error:
-        raise InvalidManifestError(f"{path} cannot be read: {error.strerror}.") from error
-    if len(data) > MAX_MANIFEST_BYTES:
-        raise InvalidManifestError(f"{path} is longer than {MAX_MANIFEST_BYTES} bytes.")
-    return data
+    return read_bounded(path, MAX_MANIFEST_BYTES)
 
 
 def read_tool(
@@ -125,15 +119,13 @@ def _guest(manifest: JsonManifest, transport: WasmTransport, home: Path) -> Tool
     """Return a guest that has no permissions: the format has no place to say any."""
     from hashlib import sha256  # noqa: PLC0415 - only for guests
 
+    from toka.cvm import ModuleLimits  # noqa: PLC0415 - toka-cvm is an extra
     from toka.tools.wasm import WasmManifest, WasmTool  # noqa: PLC0415 - toka-cvm is an extra
 
     module = home / transport.path
     if not module.resolve().is_relative_to(home.resolve()):
         raise InvalidManifestError(f"The module {transport.path!r} is not below {home}.")
-    try:
-        wasm = module.read_bytes()
-    except OSError as error:
-        raise InvalidManifestError(f"{module} cannot be read: {error.strerror}.") from error
+    wasm = read_bounded(module, ModuleLimits().module_bytes)
     about = WasmManifest(
         wasm_tool=1,
         name=manifest.name,

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from toka.tools._errors import InvalidManifestError, InvalidToolError
+from toka.tools._manifest_file import read_bounded
 from toka.tools._schema import compile_schema
 from toka.tools.wasm._permissions import PermissionTemplate
 from toka.types import JsonObject, SideEffect  # noqa: TC001 - msgspec reads the annotations
@@ -109,19 +110,3 @@ def _check(manifest: WasmManifest) -> None:
                 )
     if re.match(r"/|.*\\", manifest.module) or ".." in manifest.module.split("/"):
         raise InvalidManifestError(f"The module {manifest.module!r} is not beside the manifest.")
-
-
-def read_bounded(path: Path, most: int) -> bytes:
-    """Read a file of at most so many bytes.
-
-    Raises:
-        InvalidManifestError: It cannot be read, or is longer.
-    """
-    try:
-        with path.open("rb") as file:
-            data = file.read(most + 1)
-    except OSError as error:
-        raise InvalidManifestError(f"{path} cannot be read: {error.strerror}.") from error
-    if len(data) > most:
-        raise InvalidManifestError(f"{path} is longer than {most} bytes.")
-    return data

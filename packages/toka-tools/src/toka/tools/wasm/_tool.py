@@ -32,12 +32,13 @@ from toka.tools._errors import (
     InvalidManifestError,
     PathDeniedError,
 )
+from toka.tools._manifest_file import read_bounded
 from toka.tools._result import ToolResult
 from toka.tools._schema import check_depth
 from toka.tools.files._paths import resolve
 from toka.tools.wasm._errors import GuestFailedError, failure_of
 from toka.tools.wasm._http import http_handler
-from toka.tools.wasm._manifest import WasmManifest, load_wasm_manifest, read_bounded
+from toka.tools.wasm._manifest import WasmManifest, load_wasm_manifest
 from toka.tools.wasm._permissions import Derived, PermissionTemplate, derive
 from toka.types import NANOSECONDS
 
