@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from toka.capability.core import PermissionSet
-from toka.cvm import Machine, MemoryKeyValue, text_to_binary
+from toka.cvm import Machine, MemoryKeyValue, ModuleLimits, text_to_binary
 from toka.tools import (
     AccessDeniedError,
     AddressDeniedError,
@@ -22,6 +22,7 @@ from toka.tools import (
     ToolRegistry,
     ToolTimeoutError,
     Workspace,
+    load_tool,
 )
 from toka.tools.wasm import (
     GuestFailedError,
@@ -478,3 +479,34 @@ async def test_a_component_is_a_tool_too(call):
 
 async def test_one_machine_may_be_given(call):
     assert (await call(made(ECHO, machine=Machine()), {"path": "x"})).value == {"path": "x"}
+
+
+@pytest.fixture
+def named(tmp_path):
+    """Return the path of a JSON manifest of version 1.1 that names a guest beside it."""
+    facts = {
+        "id": "guest-1",
+        "name": "guest",
+        "version": "1.0",
+        "description": "Give it back.",
+        "capability": "echo",
+        "side_effect": "none",
+        "input_schema": {"type": "object"},
+        "transports": [{"type": "wasm", "path": "guest.wasm"}],
+        "manifest_version": "1.1",
+    }
+    path = tmp_path / "guest.json"
+    path.write_text(json.dumps(facts))
+    return path
+
+
+async def test_a_guest_may_be_named_by_a_json_manifest(named, call):
+    named.with_suffix(".wasm").write_bytes(text_to_binary(ECHO))
+    assert (await call(load_tool(named), {"path": "x"})).value == {"path": "x"}
+
+
+def test_a_module_of_any_size_is_not_read(named):
+    with named.with_suffix(".wasm").open("wb") as file:
+        file.truncate(ModuleLimits().module_bytes + 1)
+    with pytest.raises(InvalidManifestError, match="longer"):
+        load_tool(named)
