@@ -6,6 +6,7 @@ import base64
 import contextlib
 import hashlib
 import hmac
+import threading
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -34,6 +35,7 @@ from toka.llm_gateway import (
     Media,
     ModelMessage,
     ModelRequest,
+    ModelTimeout,
     Native,
     NotTranslatable,
     OutputSchema,
@@ -46,6 +48,7 @@ from toka.llm_gateway import (
     RetryPolicy,
     StopReason,
     Text,
+    Timeouts,
     ToolArgumentsInvalid,
     ToolChoice,
     ToolOutput,
@@ -361,6 +364,28 @@ async def test_nothing_to_sign_with_is_a_refusal_before_anything_is_sent():
         await model.aclose()
     assert server.requests == []
     assert not caught.value.retryable
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("no_credentials")
+@pytest.mark.parametrize("phase", ["total", "first_token"])
+async def test_a_silent_source_of_credentials_ends_with_the_calls_limit(phase, monkeypatch):
+    freed = threading.Event()
+    monkeypatch.setattr(Session, "get_credentials", lambda _: freed.wait(30) and None)
+    limits = Timeouts(**{phase: 0.05})
+    async with FakeBedrock([]) as server:
+        model = BedrockModel(
+            "m", region="eu-west-1", base_url=server.url, options=HttpOptions(timeouts=limits)
+        )
+        answer = model.complete(ASK) if phase == "total" else anext(model.stream(ASK))
+        try:
+            with pytest.raises(ModelTimeout) as caught:
+                await answer
+        finally:
+            freed.set()
+        await model.aclose()
+    assert caught.value.phase == phase
+    assert server.requests == []
 
 
 def test_an_address_names_its_region_and_nothing_is_guessed():

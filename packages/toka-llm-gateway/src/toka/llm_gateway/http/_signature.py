@@ -60,7 +60,8 @@ class AwsSigner:
     async def sign(self, url: str, headers: Mapping[str, str], body: bytes) -> Mapping[str, str]:
         import asyncio  # noqa: PLC0415 - 20 ms at import; whoever calls a model has it loaded
 
-        # Finding and renewing credentials reads files and asks servers.
+        # Finding and renewing credentials reads files and asks servers. Who stops waiting leaves
+        # the thread to botocore's own limits; what it finds serves the next call.
         return await asyncio.to_thread(self._sign, url, headers, body)
 
     def _sign(self, url: str, headers: Mapping[str, str], body: bytes) -> Mapping[str, str]:

@@ -169,7 +169,7 @@ class Transport:
         Redirects are not followed: they would carry the key elsewhere.
 
         Raises:
-            ModelTimeout: No connection or no headers before the deadline.
+            ModelTimeout: No signature, no connection or no headers before the deadline.
             ConnectionFailed: No connection, or it broke before the headers.
             ResponseInvalid: What came is not HTTP.
             AuthenticationFailed: There is nothing to sign with.
@@ -177,7 +177,9 @@ class Transport:
         """
         url: str | URL = self._base_url + path
         if self._signer is not None:
-            headers = await self._signer.sign(str(url), headers, body)
+            # Finding credentials may mean asking a server that is silent.
+            signing = self._signer.sign(str(url), headers, body)
+            headers = await _within(deadline, signing, reading=False)
             url = _as_signed(str(url))
         session = self._session or self._open()
         request = session.post(url, data=body, headers=headers, allow_redirects=False)
