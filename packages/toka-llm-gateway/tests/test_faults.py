@@ -88,6 +88,19 @@ async def test_s01_a_date_is_honoured_too(provider, call, clock):
     assert 7 <= clock.slept[0] <= 7.7
 
 
+async def test_s01_a_limit_that_is_used_up_is_honoured_too(provider, call, clock):
+    used_up = {
+        "anthropic": {
+            "anthropic-ratelimit-tokens-remaining": "0",
+            "anthropic-ratelimit-tokens-reset": "2027-01-15T08:00:07Z",
+        },
+        "openai": {"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "7s"},
+    }
+    limit = Refuse(429, "rate_limit_error", headers=used_up[provider.name])
+    await call(await provider.start([limit, GOOD]))
+    assert 7 <= clock.slept[0] <= 7.7
+
+
 async def test_s01_too_long_a_wait_is_handed_to_the_caller(provider, call, clock):
     limit = Refuse(429, "rate_limit_error", headers={"Retry-After": "3600"})
     model = await provider.start([limit, GOOD])

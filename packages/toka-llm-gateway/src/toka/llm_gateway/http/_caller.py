@@ -17,7 +17,7 @@ from toka.llm_gateway._prices import PriceTable
 from toka.llm_gateway.formats._dialect import StreamRefused
 from toka.llm_gateway.http._address import check_base_url
 from toka.llm_gateway.http._quote import quote
-from toka.llm_gateway.http._retry import retry_after_ns
+from toka.llm_gateway.http._retry_after import retry_after_ns
 from toka.llm_gateway.http._transport import Deadline, HttpAnswer, Transport
 from toka.types import NANOSECONDS
 

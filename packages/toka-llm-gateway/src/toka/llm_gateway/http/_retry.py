@@ -10,7 +10,7 @@ from toka.llm_gateway._errors import CallFailed, ModelTimeout, ToolArgumentsInva
 from toka.types import NANOSECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 
 @attrs.frozen
@@ -18,7 +18,7 @@ class RetryPolicy:
     """How often and how patiently a call is repeated. Times are in seconds.
 
     The n-th wait is drawn between half and the whole of `first_delay * 2**n`, at most `max_delay`,
-    so that callers that failed together do not return together. A provider's Retry-After takes its
+    so that callers that failed together do not return together. What a provider asks for takes its
     place; one beyond `max_retry_after` ends the call at once, with the wait in the error, because
     coming back sooner would be refused and so long a wait is the caller's to plan.
     """
@@ -59,46 +59,3 @@ def may_repeat(error: CallFailed) -> bool:
     if isinstance(error, ModelTimeout):
         return error.phase == "connect"
     return error.retryable and not isinstance(error, ToolArgumentsInvalid)
-
-
-def retry_after_ns(headers: Mapping[str, str], now: int) -> int | None:
-    """Read how long a provider asks to be left alone.
-
-    RFC 9110, section 10.2.3: seconds or a date. `Retry-After-Ms` is what both providers add.
-
-    Args:
-        headers: Of the answer, with case-insensitive keys.
-        now: Nanoseconds since the Unix epoch, to make a span of a date.
-
-    """
-    milliseconds = _number(headers.get("Retry-After-Ms", ""))
-    if milliseconds is not None:
-        return _span(milliseconds / 1000)
-    value = headers.get("Retry-After", "").strip()
-    seconds = _number(value)
-    if seconds is not None:
-        return _span(seconds)
-    moment = _date(value)
-    return None if moment is None else _span(moment - now / NANOSECONDS)
-
-
-def _number(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    # "nan" and "inf" are numbers to Python and nonsense to everybody else.
-    return number if abs(number) < float("inf") else None
-
-
-def _span(seconds: float) -> int:
-    return max(0, int(seconds * NANOSECONDS))
-
-
-def _date(text: str) -> float | None:
-    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - costs 20 ms and is rarely used
-
-    try:
-        return parsedate_to_datetime(text).timestamp()
-    except (ValueError, OverflowError):
-        return None
