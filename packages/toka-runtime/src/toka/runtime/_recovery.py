@@ -55,6 +55,7 @@ async def recover(kernel: Kernel, store: EventStore) -> Recovered:
             state = kernel.evolve(state, from_store(stored).event)
             if stored.tags:
                 answers.observe(stored)
+        answers.retain(state.families)
         position = page[-1].position
         replayed += len(page)
     return Recovered(state, answers, position, replayed)

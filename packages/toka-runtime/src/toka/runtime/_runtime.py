@@ -29,7 +29,7 @@ import attrs
 from toka.bus.core import Bus, Gap
 from toka.kernel import Kernel, KernelEvent, Rejection
 from toka.runtime._errors import LogFailed, Overloaded, Rejected, RuntimeClosed
-from toka.runtime._idempotency import Answer, tag_of
+from toka.runtime._idempotency import Answer, is_own, tag_of
 from toka.runtime._identifiers import UlidSource
 from toka.runtime._log import Logged, from_store, pages, to_store
 from toka.runtime._outcomes import untrue
@@ -79,6 +79,11 @@ class _Name:
     key: str
     index: int
     count: int
+
+    def is_own(self, events: tuple[KernelEvent, ...], state: KernelState) -> bool:
+        """Say whether an agent asked this of its own family, given the commit and what it left."""
+        last = events[self.index + self.count - 1]
+        return is_own(self.subject, last.stream, state.families)
 
 
 @attrs.define(eq=False)
@@ -300,7 +305,8 @@ class Runtime:
         tags = tags_of(trace)
         batch = [to_store(event, tags) for event in events]
         for name in names:
-            tag = tag_of(name.subject, name.key, name.count)
+            own = name.is_own(events, state)
+            tag = tag_of(name.subject, name.key, name.count, own=own)
             batch[name.index] = attrs.evolve(batch[name.index], tags=(tag, *tags))
         before, commit = self._decided, _Commit(self._next + 1, events, state, names, trace)
         self._commits.append(commit)
@@ -354,7 +360,10 @@ class Runtime:
             self._position = first.first + count - 1
             for name in first.names:
                 answer = Answer(first.first + name.index, name.count)
-                self._answers.remember(name.subject, name.key, answer)
+                own = name.is_own(first.events, first.state)
+                self._answers.remember(name.subject, name.key, answer, own=own)
+            for event in first.events:
+                self._answers.forget(event.stream, first.state.families)
             if not self._closed:
                 self._publish(
                     [
