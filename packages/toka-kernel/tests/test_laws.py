@@ -337,10 +337,27 @@ class Laws(RuleBasedStateMachine):
             )
         )
 
-    @rule(pick=picks, decision=st.sampled_from(["approve", "approve", "deny"]))
-    def resolve(self, pick, decision):
+    @rule(pick=picks)
+    def inquire(self, pick):
+        task, expires = self.task(pick, "running"), self.world.now + LEASE
+        bound, form = digest(b"{}"), msgspec.Raw(b'{"type":"integer"}')
+        fence = self.fence(task, 0)
+        self.ask(RequestApproval(task, fence, "noop", bound, "?", expires, form=form))
+
+    @rule(
+        pick=picks,
+        decision=st.sampled_from(["approve", "approve", "deny"]),
+        answer=st.sampled_from([b"null", b"7", b'"seven"']),
+    )
+    def resolve(self, pick, decision, answer):
         approval = self.pick(self.world.state.approvals, pick, NOTHING)
-        self.ask(ResolveApproval(approval, decision), self.human)
+        known = self.world.state.approvals.get(approval)
+        raw = msgspec.Raw(answer)
+        self.ask(ResolveApproval(approval, decision, answer=raw), self.human)
+        now = self.world.state.approvals.get(approval)
+        if known is not None and now is not None and now.event != known.event:
+            wanted = known.inquiry is not msgspec.UNSET and decision == "approve"
+            assert answer == (b"7" if wanted else b"null")
 
     @rule(pick=picks)
     def expire(self, pick):

@@ -1,4 +1,8 @@
-"""Facts about approvals, in the stream of the agent that asks."""
+"""Facts about approvals, in the stream of the agent that asks.
+
+What is unset is left out of the encoding, so that facts without a form or an answer have the bytes
+that they had before there were any.
+"""
 
 from typing import ClassVar, Literal
 
@@ -24,6 +28,8 @@ class ApprovalRequested:
     on_expiry: Literal["approve", "deny"]
     shown: msgspec.Raw = NULL
     """The step's arguments, for whoever answers; `null` where nobody gave them."""
+    form: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    """JSON Schema of what is to be answered besides yes."""
 
 
 @attrs.frozen
@@ -35,6 +41,8 @@ class ApprovalResolved:
     task: int
     decision: Literal["approve", "deny"]
     reason: str
+    answer: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    """What the form asked for."""
 
 
 @attrs.frozen

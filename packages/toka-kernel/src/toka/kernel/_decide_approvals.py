@@ -1,14 +1,27 @@
-"""Decisions about approvals: capabilities that are good for one effect, once."""
+"""Decisions about approvals: capabilities that are good for one effect, once.
+
+An approval whose request has a form carries an answer besides the yes. It is held against the form
+before it is recorded, so whoever asked gets what they asked for or nothing.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import UNSET
+
 from toka.kernel._approval_facts import ApprovalExpired, ApprovalRequested, ApprovalResolved
 from toka.kernel._decision import require_short, require_size, require_text, task_number
-from toka.kernel._limits import MAX_OPEN_APPROVALS, MAX_REASON_BYTES, MAX_STEP_NAME_BYTES
+from toka.kernel._forms import faults_of_form, reasons_against
+from toka.kernel._limits import (
+    MAX_ANSWER_BYTES,
+    MAX_FORM_BYTES,
+    MAX_OPEN_APPROVALS,
+    MAX_REASON_BYTES,
+    MAX_STEP_NAME_BYTES,
+)
 from toka.kernel._rejection import refuse
-from toka.types import DIGEST_SIZE, MAX_SHOWN_BYTES, agent_of, digest
+from toka.types import DIGEST_SIZE, MAX_SHOWN_BYTES, NULL, agent_of, digest
 
 if TYPE_CHECKING:
     from toka.kernel._decision import Decision
@@ -42,6 +55,7 @@ def request_approval(decision: Decision, operation: RequestApproval) -> None:
         operation.expires,
         operation.on_expiry,
         operation.shown,
+        UNSET if operation.form == NULL else operation.form,
     )
     decision.record_for(agent, asked, task.last)
 
@@ -54,6 +68,8 @@ def _check_request(decision: Decision, operation: RequestApproval, waiting: int)
             f" {len(operation.arguments)}.",
         )
     _check_shown(operation)
+    if operation.form != NULL:
+        _check_form(operation)
     if operation.expires <= decision.now:
         raise refuse("approval_expired", "The approval would have expired before it is asked for.")
     if waiting >= MAX_OPEN_APPROVALS:
@@ -76,6 +92,18 @@ def _check_shown(operation: RequestApproval) -> None:
         )
 
 
+def _check_form(operation: RequestApproval) -> None:
+    require_size(operation.form, "The form of an answer", MAX_FORM_BYTES)
+    fault = next(faults_of_form(operation.form), None)
+    if fault is not None:
+        raise refuse("malformed_request", f"The form of the answer is no good: {fault}.")
+    if operation.on_expiry != "deny":
+        raise refuse(
+            "malformed_request",
+            "A request with a form is denied on expiry: silence is no answer.",
+        )
+
+
 def resolve_approval(decision: Decision, operation: ResolveApproval) -> None:
     """Take the answer of somebody who is not the one that asks, nor below it."""
     known = _known(decision, operation.approval)
@@ -92,10 +120,35 @@ def resolve_approval(decision: Decision, operation: ResolveApproval) -> None:
     require_short(operation.reason, "The reason", MAX_REASON_BYTES)
     if known.expires is not None and known.expires <= decision.now:
         raise _expired(operation.approval, known)
+    _check_answer(operation, known)
     answered = ApprovalResolved(
-        operation.approval, task_number(known.task), operation.decision, operation.reason
+        operation.approval,
+        task_number(known.task),
+        operation.decision,
+        operation.reason,
+        UNSET if operation.answer == NULL else operation.answer,
     )
     decision.record_for(agent, answered, known.event)
+
+
+def _check_answer(operation: ResolveApproval, known: ApprovalState) -> None:
+    if known.inquiry is UNSET or operation.decision == "deny":
+        if operation.answer != NULL:
+            raise refuse(
+                "answer_invalid",
+                f"Approval {operation.approval} takes no answer"
+                f"{' with a no' if known.inquiry else ' but yes or no'}.",
+                details={"approval": operation.approval},
+            )
+        return
+    require_size(operation.answer, "An answer", MAX_ANSWER_BYTES)
+    reasons = reasons_against(known.inquiry.form, operation.answer)
+    if reasons:
+        raise refuse(
+            "answer_invalid",
+            f"That is no answer to approval {operation.approval}: {'; '.join(reasons)}.",
+            details={"approval": operation.approval, "reasons": list(reasons)},
+        )
 
 
 def expire_approval(decision: Decision, operation: ExpireApproval) -> None:
@@ -114,8 +167,11 @@ def expire_approval(decision: Decision, operation: ExpireApproval) -> None:
     decision.record_for(agent, expired, known.event)
 
 
-def usable_approval(decision: Decision, step: StepIntent) -> ApprovalState:
-    """Return the approval that a step names, if it is good for exactly this effect now."""
+def usable_approval(decision: Decision, step: StepIntent, *, failed: bool = False) -> ApprovalState:
+    """Return the approval that a step names, if it is good for exactly this effect now.
+
+    A step that failed may use up what was denied: nothing was done.
+    """
     identifier = step.approval
     known = None if identifier is None else decision.state.approvals.get(identifier)
     if identifier is None or known is None:
@@ -138,6 +194,8 @@ def usable_approval(decision: Decision, step: StepIntent) -> ApprovalState:
             details={"approval": identifier, "expires": known.expires},
         )
     if known.answer == "deny":
+        if failed:
+            return known
         raise refuse(
             "approval_denied",
             f"Approval {identifier} was denied.",

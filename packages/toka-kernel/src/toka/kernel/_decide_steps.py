@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from msgspec import UNSET
+
 from toka.kernel._account import triple
 from toka.kernel._agent_facts import MessageConsumed
 from toka.kernel._approval_facts import ApprovalConsumed
@@ -29,6 +31,7 @@ from toka.kernel._limits import (
     MAX_TAINT_LABELS,
 )
 from toka.kernel._rejection import refuse
+from toka.kernel._state import is_agent
 from toka.kernel._step_facts import (
     Intent,
     StepCompleted,
@@ -52,7 +55,7 @@ if TYPE_CHECKING:
     from toka.kernel._decision import Decision
     from toka.kernel._rejection import Refusal
     from toka.kernel._state import AgentState, Family, StartedStep, TaskState
-    from toka.types import AgentId, CopyStep, FinishStep, StartStep, StepIntent
+    from toka.types import AgentId, CopyStep, EntityId, FinishStep, StartStep, StepIntent
 
 DURABLE_START: Final[frozenset[SideEffect]] = frozenset({"external", "privileged"})
 """Effects whose start must be on record before they happen."""
@@ -71,9 +74,11 @@ def start_step(decision: Decision, operation: StartStep) -> None:
         decision.record_for(agent, repeated, earlier.event, task.cause)
         return
     causes = _begin(decision, intent, task, known)
+    if intent.approval is not None:
+        _check_no_answer(decision, intent, intent.approval)
     purpose = f"step {intent.name}"
     decision.check_affordable(family.agents, agent, triple(intent.estimate), purpose)
-    causes += _consume_approval(decision, intent, number)
+    causes += _consume_approval(decision, intent, number)[0]
     started = StepStarted(number, intent.fence, intent.path, intent.ordinal, _intent(intent))
     decision.record_for(agent, started, *causes)
 
@@ -85,16 +90,19 @@ def finish_step(decision: Decision, operation: FinishStep) -> None:
     known = agent_in(family, agent, "work")
     _check_outcome(operation)
     number = task_number(intent.task)
+    labels = operation.taint
     earlier = task.started.get(intent.path)
     if earlier is None:
         _check_one_commit(operation, known)
-        causes = _begin(decision, intent, task, known)
-        causes += _consume_approval(decision, intent, number)
+        failed = operation.failure is not None
+        causes = _begin(decision, intent, task, known, failed=failed)
+        consumed, label = _consume_approval(decision, intent, number, failed=failed)
+        causes += consumed
+        labels += label
         recorded = _intent(intent)
     else:
         _check_same(intent, earlier)
         causes, recorded = (earlier.event,), None
-    labels = operation.taint
     if intent.message is not None:
         consumed, label = _consume_message(decision, intent, known, number)
         causes += consumed
@@ -156,7 +164,12 @@ def _intent(step: StepIntent) -> Intent:
 
 
 def _begin(
-    decision: Decision, step: StepIntent, task: TaskState, agent: AgentState
+    decision: Decision,
+    step: StepIntent,
+    task: TaskState,
+    agent: AgentState,
+    *,
+    failed: bool = False,
 ) -> tuple[EventId, ...]:
     """Check everything that beginning a step takes; return the event that it follows."""
     _check_sizes(step)
@@ -164,9 +177,9 @@ def _begin(
     expected = 0 if path is None else path.next
     if step.ordinal != expected:
         raise out_of_order(step, expected)
-    approved = step.approval is not None
-    if approved:
-        usable_approval(decision, step)
+    approved = False
+    if step.approval is not None:
+        approved = usable_approval(decision, step, failed=failed).answer == "approve"
     for request in step.requires:
         decision.allow_step(request, task, approved=approved)
     if step.message is not None and step.message not in agent.mailbox:
@@ -314,12 +327,30 @@ _PARTS: Final = (
 )
 
 
-def _consume_approval(decision: Decision, step: StepIntent, number: int) -> tuple[EventId, ...]:
+def _check_no_answer(decision: Decision, step: StepIntent, approval: EntityId) -> None:
+    known = decision.state.approvals.get(approval)
+    if known is not None and known.inquiry is not UNSET:
+        raise refuse(
+            "approval_differs",
+            f"Approval {approval} has an answer, which is taken with the outcome of step"
+            f" {step.name} and not with its start.",
+            details={"approval": approval, "task": step.task, "step": step.name},
+        )
+
+
+def _consume_approval(
+    decision: Decision, step: StepIntent, number: int, *, failed: bool = False
+) -> tuple[tuple[EventId, ...], tuple[str, ...]]:
+    """Use an approval up; what another agent has answered marks the task that is told it."""
     if step.approval is None:
-        return ()
-    known = usable_approval(decision, step)
+        return (), ()
+    known = usable_approval(decision, step, failed=failed)
     consumed = ApprovalConsumed(step.approval, number)
-    return (decision.record_for(agent_of(step.task), consumed, known.event),)
+    event = decision.record_for(agent_of(step.task), consumed, known.event)
+    inquiry = known.inquiry
+    if inquiry is UNSET or not is_agent(inquiry.by):
+        return (event,), ()
+    return (event,), (f"answer:{inquiry.by}",)
 
 
 def _consume_message(

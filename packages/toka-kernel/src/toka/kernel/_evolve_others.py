@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING
+
+from msgspec import UNSET
 
 from toka.kernel._account import ZERO, negative, triple
 from toka.kernel._changes import (
@@ -26,10 +27,12 @@ from toka.kernel._state import (
     ApprovalState,
     Family,
     Host,
+    Inquiry,
     KernelState,
     Reservation,
+    is_agent,
 )
-from toka.types import NANOSECONDS, AgentId, EntityId, root_of
+from toka.types import NANOSECONDS, NULL, AgentId, EntityId, root_of
 
 if TYPE_CHECKING:
     from toka.kernel._approval_facts import (
@@ -41,9 +44,6 @@ if TYPE_CHECKING:
     from toka.kernel._budget_facts import BudgetReserved, BudgetSettled
     from toka.kernel._event import KernelEvent
     from toka.kernel._system_facts import HostOpened, TokenAdmitted
-
-_ROOT: Final = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}")
-"""What the first part of an agent's path looks like, and a person's name hardly does."""
 
 
 def approval_requested(
@@ -62,6 +62,7 @@ def approval_requested(
         body.on_expiry,
         None,
         event.id,
+        UNSET if body.form is UNSET else Inquiry(body.form.copy()),
     )
     task = evolve(task, approvals=(*task.approvals, body.approval), last=event.id)
     family = _asking(with_task(family, identifier, task), event, body.task, 1)
@@ -83,26 +84,35 @@ def _asking(family: Family, event: KernelEvent, number: int, change: int) -> Fam
 def approval_resolved(
     state: KernelState, event: KernelEvent, body: ApprovalResolved
 ) -> KernelState:
-    """Note the answer, which is good until the request expires."""
-    return _answer(state, event, body, body.decision, expires=True)
+    """Note the answer: a yes is good until the request expires, what was said stays said."""
+    inquiry = _approval(state, event, body.approval).inquiry
+    if inquiry is UNSET:
+        return _answer(state, event, body, expires=True)
+    said = NULL if body.answer is UNSET else body.answer.copy()
+    inquiry = Inquiry(inquiry.form, said, event.actor, body.reason)
+    return _answer(state, event, body, expires=False, inquiry=inquiry)
 
 
 def approval_expired(state: KernelState, event: KernelEvent, body: ApprovalExpired) -> KernelState:
     """Note the stated outcome, which is good while the task lasts."""
-    return _answer(state, event, body, body.decision, expires=False)
+    return _answer(state, event, body, expires=False)
 
 
 def _answer(
     state: KernelState,
     event: KernelEvent,
     body: ApprovalResolved | ApprovalExpired,
-    answer: Literal["approve", "deny"],
     *,
     expires: bool,
+    inquiry: Inquiry | None = None,
 ) -> KernelState:
     known = _approval(state, event, body.approval)
     answered = evolve(
-        known, answer=answer, event=event.id, expires=known.expires if expires else None
+        known,
+        answer=body.decision,
+        event=event.id,
+        expires=known.expires if expires else None,
+        inquiry=inquiry or known.inquiry,
     )
     family = _asking(family_of(state, event), event, body.task, -1)
     state = with_family(state, event, family)
@@ -183,7 +193,7 @@ def _is_of_no_use(state: KernelState, admitted: TokenAdmitted, now: int) -> bool
     # An agent's token outlives its run by up to an hour, and a run may take milliseconds. Should
     # somebody use it all the same, it is admitted anew, which is on record.
     root = root_of(AgentId(admitted.subject))
-    return _ROOT.fullmatch(root) is not None and root not in state.families
+    return is_agent(admitted.subject) and root not in state.families
 
 
 def host_opened(state: KernelState, event: KernelEvent, body: HostOpened) -> KernelState:

@@ -13,6 +13,9 @@ MAX_STEP_PATH_BYTES: Final = 1_024
 MAX_HOLDER_BYTES: Final = 256
 MAX_REASON_BYTES: Final = 4_096
 """Of any reason or question that a person or a program gives."""
+MAX_FORM_BYTES: Final = 16_384
+"""Of the form of an answer."""
+MAX_ANSWER_BYTES: Final = 65_536
 MAX_FAILURE_MESSAGE_BYTES: Final = 65_536
 MAX_TAINT_LABEL_BYTES: Final = 512
 MAX_AMOUNT: Final = 1 << 40

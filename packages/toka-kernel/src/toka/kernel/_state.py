@@ -5,6 +5,7 @@ is keeping the old reference. A family of agents is one value under its root's i
 of the budget law, and what is dropped when the root ends, so memory is bounded by what lives.
 """
 
+import re
 from typing import Final, Literal
 
 import attrs
@@ -15,6 +16,7 @@ from toka.kernel._phases import ENDED, AgentPhase, TaskPhase
 from toka.kernel._system_facts import TokenAdmitted
 from toka.kernel._tables import EMPTY_TABLE, Table, canonical_bytes
 from toka.types import (
+    NULL,
     AgentId,
     Amounts,
     EntityId,
@@ -29,6 +31,14 @@ from toka.types import (
 
 FIRST_SWEEP: Final = 64
 """Admitted tokens at which expired ones are looked for the first time."""
+
+
+_ROOT: Final = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}")
+
+
+def is_agent(subject: str) -> bool:
+    """Say whether a subject's name is an agent's path: a person is hardly called like one."""
+    return _ROOT.fullmatch(root_of(AgentId(subject))) is not None
 
 
 @attrs.frozen
@@ -146,6 +156,17 @@ class Family:
 
 
 @attrs.frozen
+class Inquiry:
+    """What a request asks besides yes or no, and what came of it."""
+
+    form: msgspec.Raw
+    answer: msgspec.Raw = NULL
+    by: str = ""
+    """Who decided; empty while nobody has, and where the time ran out."""
+    reason: str = ""
+
+
+@attrs.frozen
 class ApprovalState:
     """A request for a person's answer, and the answer while it is unused."""
 
@@ -160,6 +181,8 @@ class ApprovalState:
     answer: Literal["approve", "deny"] | None
     event: EventId
     """The newest event of the approval."""
+    inquiry: Inquiry | msgspec.UnsetType = msgspec.UNSET
+    """Unset where yes or no is all, and then left out of the canonical form."""
 
 
 @attrs.frozen

@@ -349,6 +349,11 @@ class RequestApproval:
     on_expiry: Literal["approve", "deny"] = "deny"
     shown: msgspec.Raw = NULL
     """The arguments themselves, for whoever answers; `null` to keep them out of the log."""
+    form: msgspec.Raw = NULL
+    """JSON Schema of what is to be answered besides yes; `null` where yes or no is all.
+
+    Silence is no answer, so what is asked in this way is denied on expiry.
+    """
 
 
 @attrs.frozen
@@ -358,6 +363,8 @@ class ResolveApproval:
     approval: EntityId
     decision: Literal["approve", "deny"]
     reason: str = ""
+    answer: msgspec.Raw = NULL
+    """What the request's form asks for; `null` where it has none, and with `deny`."""
 
 
 @attrs.frozen
