@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import struct
+import sys
 import time
-from contextlib import closing
-from typing import TYPE_CHECKING, cast
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
+import anyio
+import attrs
 import pytest
 
 from toka.tools import (
@@ -19,13 +24,16 @@ from toka.tools import (
     PathDeniedError,
     QueryError,
     ToolTimeoutError,
+    Workspace,
     effect_of,
 )
-from toka.tools.sqlite import _connection
+from toka.tools.process._process import Finished
+from toka.tools.sandbox import SandboxLevel, prove
+from toka.tools.sqlite import _database
+from toka.tools.sqlite.worker import _connection, _question, _time, answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from toka.tools import ToolContext, ToolRegistry
     from toka.types import Json
@@ -57,6 +65,35 @@ def query(registry: ToolRegistry, context_for: Callable[..., ToolContext], datab
         value = cast("Mapping[str, Json]", result.value)
         assert value["truncated"] == result.truncated
         return value
+
+    return call
+
+
+@pytest.fixture
+def ask(database):
+    """Return what asks the worker's own code in this process, which costs no process."""
+
+    def call(sql: str, *, write: bool = False) -> Mapping[str, Json]:
+        status = database.stat()
+        question = _question.Question(
+            str(database),
+            (status.st_dev, status.st_ino),
+            sql,
+            [],
+            write,
+            False,
+            10,
+            4 << 20,
+            10**10,
+        )
+        said = answer(question, _time.Deadline(question.timeout_ns))
+        if "failure" in said:
+            failure = _database._Failure(**cast("dict[str, Any]", said["failure"]))
+            asked = _database.Question(
+                real=question.path, sql=sql, parameters=(), write=write, max_rows=10, timeout_ns=1
+            )
+            raise _database._error(failure, asked)
+        return cast("Mapping[str, Json]", said)
 
     return call
 
@@ -115,10 +152,10 @@ async def test_the_schema_can_be_looked_at(query) -> None:
         "ANALYZE",
     ],
 )
-async def test_nothing_changes_unless_the_call_says_so(query, database, sql: str) -> None:
+def test_nothing_changes_unless_the_call_says_so(ask, database, sql: str) -> None:
     before = database.read_bytes()
     with pytest.raises(QueryError):
-        await query(sql)
+        ask(sql)
     assert database.read_bytes() == before
     assert sorted(path.name for path in database.parent.iterdir()) == ["a.db"]
 
@@ -148,11 +185,11 @@ async def test_nothing_changes_unless_the_call_says_so(query, database, sql: str
         "nonsense",
     ],
 )
-async def test_what_reaches_out_of_the_database_is_never_allowed(
-    query, workspace, sql: str, write: bool
+def test_what_reaches_out_of_the_database_is_never_allowed(
+    ask, workspace, sql: str, write: bool
 ) -> None:
     with pytest.raises(QueryError):
-        await query(sql.format(root=workspace.root), write=write)
+        ask(sql.format(root=workspace.root), write=write)
     assert not (workspace.root / "b.db").exists()
 
 
@@ -308,6 +345,150 @@ async def test_a_journal_of_the_database_alone_is_played_back(query, database) -
     assert (await query("SELECT count(*) FROM people", write=True))["rows"] == [[2]]
 
 
+CARELESS = (
+    "import sys; sys.path.append(sys.argv[1]); import worker._connection as connection;"
+    " connection.check_journal = lambda path: None; from worker import main; main()"
+)
+"""The worker without its look at the journal: what whoever wins the race against it gets."""
+
+
+async def _need_landlock() -> None:
+    if not (await prove(SandboxLevel.LANDLOCK)).proven:
+        pytest.skip("this machine does not prove the level landlock")
+
+
+async def test_without_a_sandbox_a_journal_has_other_files_deleted(
+    query, database, tmp_path, monkeypatch
+) -> None:
+    async def nothing(_: ToolContext) -> SandboxLevel:
+        return SandboxLevel.NONE
+
+    other = tmp_path / "other.txt"
+    other.write_text("precious")
+    crashed(database, other)
+    monkeypatch.setattr(_database, "_PROGRAM", CARELESS)
+    monkeypatch.setattr(_database, "own_level", nothing)
+    await query("SELECT 1 FROM people", write=True)
+    assert not other.exists()
+
+
+async def test_the_sandbox_keeps_a_journal_to_the_directory_of_the_database(
+    query, database, tmp_path, monkeypatch
+) -> None:
+    await _need_landlock()
+    other = tmp_path / "other.txt"
+    other.write_text("precious")
+    crashed(database, other)
+    monkeypatch.setattr(_database, "_PROGRAM", CARELESS)
+    for write in (False, True):
+        with pytest.raises(QueryError):
+            await query("SELECT 1 FROM people", write=write)
+    assert other.read_text() == "precious"
+
+
+async def test_beside_something_protected_nothing_is_ever_removed(
+    query, database, context_for, monkeypatch
+) -> None:
+    await _need_landlock()
+    events = database.with_name(".toka") / "events"
+    events.parent.mkdir()
+    events.write_text("precious")
+    workspace = Workspace(database.parent, protected=(events.parent,))
+    context = attrs.evolve(context_for(), workspace=workspace)
+    await query("INSERT INTO people(name) VALUES ('Eve')", context=context, write=True)
+    assert (await query("SELECT count(*) FROM people", context=context))["rows"] == [[3]]
+    assert database.with_name("a.db-journal").read_bytes() == b""
+
+    database.with_name("a.db-journal").unlink()
+    crashed(database, events)
+    monkeypatch.setattr(_database, "_PROGRAM", CARELESS)
+    with pytest.raises(QueryError):
+        await query("SELECT 1 FROM people", context=context, write=True)
+    assert events.read_text() == "precious"
+
+
+HOLDER = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("PRAGMA journal_mode=WAL")
+connection.execute("PRAGMA wal_autocheckpoint=0")
+connection.execute(
+    "INSERT INTO people(photo) WITH RECURSIVE n(x) AS"
+    " (SELECT 1 UNION ALL SELECT x+1 FROM n LIMIT 1500) SELECT zeroblob(3900) FROM n"
+)
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+async def test_shared_memory_cut_short_ends_the_worker_alone(query, database) -> None:
+    await _need_landlock()
+    command = [sys.executable, "-c", HOLDER, str(database)]
+    async with await anyio.open_process(command) as holder:
+        try:
+            assert holder.stdout is not None
+            await holder.stdout.receive()
+            shared = database.with_name("a.db-shm")
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_cut_once_mapped, shared, holder.pid)
+                with pytest.raises(QueryError, match=r"with SIGBUS.*cut one of its files short"):
+                    # More pages than are kept in memory: each is looked for in the shared memory.
+                    await query("SELECT count(a.photo || b.photo) FROM people a, people b")
+        finally:
+            holder.kill()  # It would meet the same end.
+
+
+async def _cut_once_mapped(shared: Path, holder: int) -> None:
+    while not any(str(shared) in one for one in _mapped_by_others(holder)):  # noqa: ASYNC110 - nobody tells
+        await anyio.sleep(0.01)
+    os.truncate(shared, 0)
+
+
+def _mapped_by_others(holder: int) -> list[str]:
+    found = []
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit() and int(process.name) != holder:
+            with suppress(OSError):
+                found.append((process / "maps").read_text())
+    return found
+
+
+async def test_a_call_that_is_cancelled_takes_back_what_it_did(query, database) -> None:
+    endless = (
+        "INSERT INTO people(name) WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM n)"
+        " SELECT x FROM n"
+    )
+    async with anyio.create_task_group() as tasks:
+
+        async def cancel_once_begun() -> None:
+            while not database.with_name("a.db-journal").exists():  # noqa: ASYNC110 - nobody tells
+                await anyio.sleep(0.01)
+            tasks.cancel_scope.cancel()
+
+        tasks.start_soon(cancel_once_begun)
+        await query(endless, write=True)
+    with closing(sqlite3.connect(database, isolation_level=None, timeout=0)) as connection:
+        connection.execute("BEGIN IMMEDIATE")  # Nobody holds it, and what was begun is taken back.
+        assert connection.execute("SELECT count(*) FROM people").fetchall() == [(2,)]
+
+
+@pytest.mark.parametrize("said", [b"", b"[]", b'{"rows": 7}', b'{"rows": [[[]]]}', b"[" * 99_999])
+def test_what_a_worker_says_is_checked(database, said: bytes) -> None:
+    question = _database.Question(
+        real=str(database), sql="", parameters=(), write=False, max_rows=1, timeout_ns=1
+    )
+    with pytest.raises(QueryError, match="without an answer"):
+        _database._answer(Finished(0, None, said, b"", None, 0, 0, 0), question)
+
+
+async def test_what_does_not_fit_into_memory_is_sorted_in_files(query) -> None:
+    rows = await query(
+        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM n LIMIT 4000)"
+        " SELECT x, zeroblob(2000) FROM n ORDER BY -x LIMIT 1 OFFSET 3999"
+    )
+    assert rows["rows"][0][0] == 1
+
+
 async def test_a_missing_database_is_made_only_if_asked(registry, context_for, workspace) -> None:
     async def make(**arguments: Json) -> object:
         given = {"path": "new.db", "sql": "CREATE TABLE t(x)", **arguments}
@@ -335,40 +516,43 @@ async def test_links_and_protected_places_are_decided_on_what_they_lead_to(
             await registry.call("query_sqlite", {**given, "path": path}, context_for("fs:*:/**"))
 
 
-async def test_a_file_swapped_while_it_is_opened_is_refused(
-    query, database, tmp_path, workspace, monkeypatch
+@pytest.mark.parametrize("linked", [True, False])
+def test_what_is_swapped_while_it_is_opened_is_refused(
+    ask, database, tmp_path, workspace, monkeypatch, linked: bool
 ) -> None:
-    # The directory becomes a link to another one right before SQLite opens the file.
-    secret = tmp_path / "secret"
-    secret.mkdir()
-    (secret / "a.db").write_bytes(database.read_bytes())
-    genuine = _connection._open
+    # Right before SQLite opens the file its directory becomes another one, or a link to one.
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "a.db").write_bytes(database.read_bytes())
+    genuine = _connection.open_database
 
     def swap_first(*arguments):
         workspace.root.rename(tmp_path / "moved")
-        workspace.root.symlink_to(secret)
+        if linked:
+            workspace.root.symlink_to(other)
+        else:
+            other.rename(workspace.root)
         return genuine(*arguments)
 
-    monkeypatch.setattr(_connection, "_open", swap_first)
+    monkeypatch.setattr(_connection, "open_database", swap_first)
     with pytest.raises(PathChangedError):
-        await query("SELECT * FROM people")
+        ask("SELECT * FROM people")
 
 
-async def test_a_directory_swapped_while_it_is_opened_is_refused(
-    query, tmp_path, workspace, monkeypatch
+async def test_what_was_swapped_before_the_worker_came_is_refused(
+    query, database, tmp_path, monkeypatch
 ) -> None:
-    # Another directory under the same name: no link anywhere, but not the file that was checked.
-    genuine = _connection._open
+    genuine = _database._identity
 
-    def swap_first(*arguments):
-        workspace.root.rename(tmp_path / "moved")
-        workspace.root.mkdir()
-        (workspace.root / "a.db").write_bytes((tmp_path / "moved" / "a.db").read_bytes())
-        return genuine(*arguments)
+    def swap_after(real: str) -> tuple[int, int]:
+        seen = genuine(real)
+        database.rename(tmp_path / "moved.db")
+        database.write_bytes((tmp_path / "moved.db").read_bytes())
+        return seen
 
-    monkeypatch.setattr(_connection, "_open", swap_first)
+    monkeypatch.setattr(_database, "_identity", swap_after)
     with pytest.raises(PathChangedError):
-        await query("SELECT * FROM people")
+        await query("SELECT 1")
 
 
 async def test_bad_arguments_are_refused(query) -> None:

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import base64
-import math
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import attrs
 from msgspec import Meta
 
-from toka.tools._deadline import Deadline
+from toka.tools._deadline import shorter
 from toka.tools._errors import InvalidArgumentsError
 from toka.tools._typed import Output, TypedTool
 from toka.tools.files._paths import demand, file_request, open_parent, resolve, system_error
 
 if TYPE_CHECKING:
-    import sqlite3
-
     from toka.tools._context import ToolContext, Workspace
     from toka.types import Json, JsonObject, SideEffect
 
 Parameters: TypeAlias = (
     tuple[str | int | float | bool | None, ...] | dict[str, str | int | float | bool | None]
 )
-
-_VALUE_BYTES: Final = 8
 
 
 @attrs.frozen
@@ -67,48 +61,35 @@ class QuerySqlite(TypedTool[QuerySqliteArguments]):
         return tuple([file_request(action, real) for action in _actions(arguments)])
 
     async def run(self, arguments: QuerySqliteArguments, context: ToolContext) -> Output:
-        import anyio.to_thread  # noqa: PLC0415 - 40 ms at import
+        from toka.tools.sqlite._database import Question, ask  # noqa: PLC0415 - rarely needed
 
-        return await anyio.to_thread.run_sync(_query, arguments, context)
+        real = resolve(arguments.path, context.workspace)
+        for action in _actions(arguments):
+            demand(action, real, context)
+        question = Question(
+            real=real,
+            sql=arguments.sql,
+            parameters=_checked(arguments.parameters),
+            write=arguments.write,
+            max_rows=arguments.max_rows,
+            timeout_ns=shorter(arguments.timeout, context),
+        )
+        if arguments.create:
+            _make(real, arguments)
+        answer = await ask(question, context)
+        value: dict[str, Json] = {
+            "path": real,
+            "columns": list(answer.columns),
+            "rows": [list(row) for row in answer.rows],
+            "changes": answer.changes,
+            "last_row_id": answer.last_row_id,
+            "truncated": answer.truncated,
+        }
+        return Output(value, truncated=answer.truncated)
 
 
 def _actions(arguments: QuerySqliteArguments) -> tuple[str, ...]:
     return ("read", "write") if arguments.write else ("read",)
-
-
-def _query(arguments: QuerySqliteArguments, context: ToolContext) -> Output:
-    from toka.tools.sqlite._connection import (  # noqa: PLC0415 - 5 ms at import
-        connected,
-        explained,
-        transaction,
-    )
-
-    real = resolve(arguments.path, context.workspace)
-    for action in _actions(arguments):
-        demand(action, real, context)
-    deadline = Deadline.within(arguments.timeout, context)
-    parameters = _checked(arguments.parameters)
-    if arguments.create:
-        _make(real, arguments)
-    with (
-        connected(real, deadline, writes=arguments.write) as (connection, authorizer),
-        explained(real, deadline, authorizer),
-        transaction(connection, authorizer),
-    ):
-        cursor = connection.execute(arguments.sql, parameters)
-        rows, more = _rows(cursor, arguments.max_rows, context.output_limit_bytes)
-        if arguments.write:
-            for _ in cursor:  # What is not read to its end is not done to its end.
-                pass
-        value: dict[str, Json] = {
-            "path": real,
-            "columns": [column[0] for column in cursor.description or ()],
-            "rows": rows,
-            "changes": max(0, cursor.rowcount) if arguments.write else 0,
-            "last_row_id": cursor.lastrowid if arguments.write else None,
-            "truncated": more,
-        }
-    return Output(value, truncated=more)
 
 
 def _make(real: str, arguments: QuerySqliteArguments) -> None:
@@ -133,26 +114,3 @@ def _checked(parameters: Parameters) -> Parameters:
     except UnicodeEncodeError as error:
         raise InvalidArgumentsError("A parameter is not valid Unicode.") from error
     return parameters
-
-
-def _rows(cursor: sqlite3.Cursor, most: int, room: int) -> tuple[list[Json], bool]:
-    """Return the rows that there is room for, and whether there are more."""
-    rows: list[Json] = []
-    for row in cursor:
-        room -= sum([_size(value) for value in row])
-        if len(rows) >= most or room < 0:
-            return rows, True
-        rows.append([_json(value) for value in row])
-    return rows, False
-
-
-def _size(value: object) -> int:
-    return _VALUE_BYTES + (len(value) * 4 // 3 if isinstance(value, (str, bytes)) else 0)
-
-
-def _json(value: object) -> Json:
-    if isinstance(value, bytes):
-        return {"base64": base64.b64encode(value).decode()}
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value if isinstance(value, (str, int, float)) else None

@@ -22,19 +22,19 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from toka.tools._errors import FileAccessError, RepositoryError
+from toka.tools._own_level import own_level
 from toka.tools.files._paths import system_error
 from toka.tools.files._whole import read_whole
 from toka.tools.git._repository import MAX_SMALL_FILE, Repository
 from toka.tools.process._confined import Job, run_job, text_of
 from toka.tools.process._programs import DEFAULT_PATH, find_program
 from toka.tools.process._scratch import scratch
-from toka.tools.sandbox._level import SandboxLevel
-from toka.tools.sandbox._proof import prove
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
 
     from toka.tools._context import ToolContext
+    from toka.tools.sandbox._level import SandboxLevel
 
 # Commands of its own, configuration, and the working trees and modules of others.
 _LEFT_OUT: Final = frozenset(
@@ -86,7 +86,7 @@ async def asking_git(repository: Repository, context: ToolContext) -> AsyncGener
         ToolError: The repository cannot be read, or Git cannot be started.
     """
     async with scratch() as home:
-        git = Git(repository, context, home, await _level(context))
+        git = Git(repository, context, home, await own_level(context))
         listed = await git.list_settings()
         _furnish(home / "git", repository, listed)
         yield attrs.evolve(git, settings=_kept(listed))
@@ -161,14 +161,6 @@ class Git:
                 details={"root": repository.root, "exit_code": finished.exit_code},
             )
         return Answer(finished.stdout, finished.ended_by is not None)
-
-
-async def _level(context: ToolContext) -> SandboxLevel:
-    """Return the level of the policy, or the first one that confines if this machine has it."""
-    level = context.sandbox.level
-    if not level.confines and (await prove(SandboxLevel.LANDLOCK)).proven:
-        return SandboxLevel.LANDLOCK
-    return level
 
 
 def _kept(listed: list[tuple[str, str]]) -> dict[str, str]:

@@ -7,26 +7,23 @@ views, triggers and whatever the database itself brings along. What is not named
 from __future__ import annotations
 
 import sqlite3
-from typing import Final
-
-import attrs
 
 
 def _codes(names: str) -> frozenset[int]:
     return frozenset([getattr(sqlite3, f"SQLITE_{name}") for name in names.split()])
 
 
-_READS: Final = _codes("SELECT READ FUNCTION RECURSIVE")
-_WRITES: Final = _codes("""
+_READS = _codes("SELECT READ FUNCTION RECURSIVE")
+_WRITES = _codes("""
     INSERT UPDATE DELETE ANALYZE REINDEX ALTER_TABLE
     CREATE_INDEX CREATE_TABLE CREATE_TRIGGER CREATE_VIEW CREATE_TEMP_INDEX CREATE_TEMP_TABLE
     CREATE_TEMP_TRIGGER CREATE_TEMP_VIEW DROP_INDEX DROP_TABLE DROP_TRIGGER DROP_VIEW
     DROP_TEMP_INDEX DROP_TEMP_TABLE DROP_TEMP_TRIGGER DROP_TEMP_VIEW
 """)
-_MODULES: Final = frozenset({"fts3", "fts4", "fts5", "rtree"})
+_MODULES = frozenset({"fts3", "fts4", "fts5", "rtree"})
 
 # These say something about the schema and change nothing.
-_PRAGMAS: Final = frozenset(
+_PRAGMAS = frozenset(
     {
         "foreign_key_list",
         "index_info",
@@ -38,22 +35,24 @@ _PRAGMAS: Final = frozenset(
     }
 )
 # These would change something if they were given a value.
-_PRAGMAS_ALONE: Final = frozenset(
+_PRAGMAS_ALONE = frozenset(
     {"application_id", "data_version", "encoding", "journal_mode", "page_count", "page_size"}
     | {"schema_version", "user_version"}
 )
 # Functions that reach out of the database, where a build of SQLite has them.
-_FUNCTIONS: Final = frozenset({"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer"})
+_FUNCTIONS = frozenset({"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer"})
 
 
-@attrs.define
 class Authorizer:
     """Decides about one connection, and remembers what it refused."""
 
-    writes: bool
-    refused: str = ""
-    own: bool = False
-    """Whether this distribution is speaking, and not the caller."""
+    __slots__ = ("own", "refused", "writes")
+
+    def __init__(self, writes: bool) -> None:
+        self.writes = writes
+        self.refused = ""
+        self.own = False
+        """Whether this distribution is speaking, and not the caller."""
 
     def __call__(
         self, action: int, first: str | None, second: str | None, _: str | None, __: str | None
@@ -77,7 +76,7 @@ class Authorizer:
         return opens or action in _READS or (self.writes and action in _WRITES)
 
 
-_NAMES: Final = {
+_NAMES = {
     sqlite3.SQLITE_ATTACH: "ATTACH, or VACUUM, which uses it",
     sqlite3.SQLITE_DETACH: "DETACH",
     sqlite3.SQLITE_CREATE_VTABLE: "a virtual table of that module",
