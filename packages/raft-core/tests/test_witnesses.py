@@ -210,3 +210,21 @@ def test_a_leader_that_was_removed_sends_a_witness_what_those_hold_who_stay() ->
     net.isolate(2)
     net.tick(3, 1, 3)
     assert net[3].storage.last_index() < net[1].storage.last_index()
+
+
+def test_a_witness_tells_a_candidate_of_its_later_term() -> None:
+    # Without pre-vote, one who was removed and does not know it can raise the witness's term as
+    # fast as the only candidate raises its own, which then was never heard (seed 143865).
+    conf = ConfState(voters=(1, 2), witnesses=(2,))
+    storages = {
+        one: MemoryStorage(latest_snapshot=Snapshot(conf_state=conf, index=1, term=1))
+        for one in (1, 2)
+    }
+    net = Network(2, storages=storages, each={2: {"witness": True}})
+    stranger = Message(type=MessageType.VOTE, to=2, sender=3, term=9, log_term=0, index=0)
+    net[2].node.step(stranger)
+    net.settle()
+    net.campaign(1)
+    assert (net[1].role, net[1].term) == (Role.FOLLOWER, 9)
+    net.campaign(1)
+    assert (net[1].role, net[1].term) == (Role.LEADER, 10)

@@ -400,9 +400,10 @@ class Raft:
                     type=MessageType.APP_RESP, to=message.sender, sender=self.id, term=self.term
                 )
             )
-        elif kind is MessageType.PRE_VOTE:
-            # Otherwise a group that is switching pre-vote on could stay without a leader: the
-            # sender would never learn of the higher term.
+        elif kind is MessageType.PRE_VOTE or (kind is MessageType.VOTE and not self.is_promotable):
+            # Otherwise a group that is switching pre-vote on, or whose candidate needs the vote of
+            # a witness that one who was removed keeps in later terms, could stay without a leader:
+            # the sender would never learn of the higher term.
             _election.reject_vote(self, message)
         elif kind is MessageType.STORAGE_APPEND_RESP:
             _persistence.on_append_done_in_earlier_term(self, message)
