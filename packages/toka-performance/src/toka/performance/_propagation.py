@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def parent_trace(environment: Mapping[str, str] | None = None) -> dict[str, str]
     return {field: given[field.upper()] for field in _FIELDS if field.upper() in given}
 
 
+@cache
 def _propagators() -> tuple[TextMapPropagator, ...]:
     from opentelemetry.baggage.propagation import W3CBaggagePropagator  # noqa: PLC0415 - as above
     from opentelemetry.trace.propagation.tracecontext import (  # noqa: PLC0415 - as above

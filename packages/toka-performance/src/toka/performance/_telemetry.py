@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
     from toka.performance._providers import Providers
+    from toka.performance._scrape import Scrape
     from toka.performance._settings import TelemetrySettings
     from toka.performance._tracing import SpanTracing
 
@@ -39,12 +40,15 @@ class Telemetry:
     """Telemetry that is on. `start_telemetry` makes it."""
 
     def __init__(self, providers: Providers, scrape: tuple[str, int] | None) -> None:
-        from toka.performance._scrape import Scrape  # noqa: PLC0415 - a server is seldom wanted
-
         self._providers = providers
-        self._scrape = Scrape(*scrape, self.metrics_text) if scrape else None
+        self._scrape = self._serve(*scrape) if scrape else None
         self._handler: logging.Handler | None = providers.handler
         logging.getLogger().addHandler(providers.handler)
+
+    def _serve(self, host: str, port: int) -> Scrape:
+        from toka.performance._scrape import Scrape  # noqa: PLC0415 - a server is seldom wanted
+
+        return Scrape(host, port, self.metrics_text)
 
     def tracer(self, name: str) -> Tracer:
         """Return a maker of spans for the named library."""
