@@ -22,7 +22,7 @@ from toka.orchestration import (
     require_unchanged,
 )
 from toka.runtime import LogFailed, Rejected, from_store
-from toka.store.core import StoreFailed, StoreLocked, open_store
+from toka.store.core import EVERYTHING, StoreFailed, StoreLocked, open_store
 from toka.store.memory import MemoryStore
 from toka.types import AgentId, Failure, SpawnAgent, TerminateAgent, task_id
 
@@ -281,6 +281,31 @@ async def test_the_newest_run_of_a_key_is_found(world: World):
         assert found.run == newest
         with pytest.raises(OrchestrationError, match="cannot be read"):
             await host.orchestrator.execute(host.orchestrator.unfinished()[-1])
+
+
+class Counting(MemoryStore):
+    """Counts the events that it gives away."""
+
+    given = 0
+
+    async def read_page(self, after, limit, *, where=EVERYTHING, backward=False):
+        page = await super().read_page(after, limit, where=where, backward=backward)
+        self.given += len(page)
+        return page
+
+
+async def test_looking_for_a_key_reads_none_of_the_other_runs(tmp_path):
+    store = Counting()
+    world = World(tmp_path, store)
+    what = definition(world, Effects())
+    async with world.open() as host:
+        for number in range(30):
+            await host.begin(attrs.evolve(what, key=f"another {number}"))
+        before = store.given
+        assert await host.orchestrator.find("unknown") is None
+        assert store.given == before
+        assert await host.orchestrator.find("another 7") is not None
+        assert store.given == before + 1
 
 
 async def test_the_same_request_begins_one_run(world: World):

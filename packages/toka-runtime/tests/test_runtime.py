@@ -16,7 +16,7 @@ from toka.runtime import (
     from_store,
     open_runtime,
 )
-from toka.store.core import StoreBusy
+from toka.store.core import Query, StoreBusy
 from toka.store.core.testing import FaultyStore
 from toka.types import (
     AgentId,
@@ -111,6 +111,16 @@ async def test_the_same_key_gets_the_same_answer(runtime, desk) -> None:
     again = await runtime.submit(message)
     assert again == first
     assert len(runtime.state.families) == 1
+
+
+async def test_what_was_submitted_is_found_by_its_tags(runtime, desk) -> None:
+    for tag in ("red", "blue"):
+        message = Message(desk.token(), SpawnAgent(None, tag), idempotency_key=tag)
+        await runtime.submit(message, tags=(tag,))
+        await runtime.submit(message, tags=(tag,))
+    query = Query(kinds=("agent.spawned.",), tags=("red",))
+    (found,) = await runtime.store.read_page(0, 10, where=query)
+    assert found.stream == min(runtime.state.families)
 
 
 async def test_the_same_key_of_another_subject_is_another_request(runtime, desk) -> None:

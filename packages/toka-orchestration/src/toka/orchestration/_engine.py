@@ -21,7 +21,7 @@ from toka.orchestration._conductor import Conductor
 from toka.orchestration._definition import permissions_of_agents
 from toka.orchestration._errors import ArtifactsUnusable, RunBusy, UnknownRun
 from toka.orchestration._faults import single_error
-from toka.orchestration._history import find_run, load_run, result_of, trace_of
+from toka.orchestration._history import find_run, load_run, result_of, tag_of, trace_of
 from toka.orchestration._plan import Plans
 from toka.orchestration._ready import ready
 from toka.orchestration._retry import kept_outcomes
@@ -117,7 +117,8 @@ class Orchestrator:
             copies_from=None if retries is None else retries.run,
         )
         message = Message(token, spawn, idempotency_key)
-        receipt = await self.runtime.submit(message, at_door=at_door)
+        tags = (tag_of(definition.key),)
+        receipt = await self.runtime.submit(message, at_door=at_door, tags=tags)
         begun = _begun(receipt, definition, self.runtime.tracing.current)
         if not receipt.is_repeated and retries is None:
             self._begun[begun.view.run] = begun

@@ -13,7 +13,7 @@ from toka.orchestration._run import AgentResult, ObjectiveResult, RunDefinition,
 from toka.orchestration._view import Runs
 from toka.runtime import NO_TRACING, Logged, from_store
 from toka.store.core import Query
-from toka.types import AgentId, EntityId, InvalidValueError, child_agent, root_agent
+from toka.types import AgentId, EntityId, InvalidValueError, child_agent, digest, root_agent
 
 if TYPE_CHECKING:
     from toka.orchestration._run import RunState
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from toka.store.core import EventStore
 
 
-_SPAWNED: Final = Query(kinds=("agent.spawned.",))
-_PAGE: Final = 200
+_SPAWNED: Final = ("agent.spawned.",)
+_PAGE: Final = 8
+"""Events that are read at once; mostly the first is the one."""
 
 
 @attrs.frozen
@@ -44,15 +45,20 @@ class Verdict:
         return msgspec.json.decode(data, type=cls)
 
 
+def tag_of(key: str) -> str:
+    """Return what the log finds the beginnings of runs with that key by."""
+    # A key may be longer than a tag.
+    return f"run-key:{digest(key.encode()).hex()}"
+
+
 async def find_run(store: EventStore, key: str) -> AgentId | None:
-    """Return the newest run with that key, or None.
+    """Return the newest run with that key, or None, however many runs there are.
 
     Raises:
         StoreError: The log cannot be read.
     """
-    cursor = 0
-    # Newest first: a run that is gone on with is mostly one of the last.
-    while page := await store.read_page(cursor, _PAGE, where=_SPAWNED, backward=True):
+    cursor, where = 0, Query(kinds=_SPAWNED, tags=(tag_of(key),))
+    while page := await store.read_page(cursor, _PAGE, where=where, backward=True):
         for stored in page:
             body = from_store(stored).event.body
             if isinstance(body, AgentSpawned) and body.parent is None and _key_of(body.spec) == key:

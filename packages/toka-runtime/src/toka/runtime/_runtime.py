@@ -177,7 +177,9 @@ class Runtime:
         if rejection is not None:
             raise Rejected(rejection)
 
-    async def submit(self, message: Message, *, at_door: bool = False) -> Receipt:
+    async def submit(
+        self, message: Message, *, at_door: bool = False, tags: tuple[str, ...] = ()
+    ) -> Receipt:
         """Decide on a message and return once the decision is on disk.
 
         Cancelling the caller does not undo a decision that was made; it is waited for.
@@ -187,6 +189,7 @@ class Runtime:
             at_door: Whoever received the message has authenticated its token: checked the proof of
                 the token's holder and counted the act. Only whether the token is good is asked
                 again, so that a rate counts one act once.
+            tags: What the events can be found by in the log, besides what they are.
 
         Raises:
             AuthenticationError: The token is not good.
@@ -201,8 +204,8 @@ class Runtime:
         claims = known(message.token)
         if not message.idempotency_key:
             await self._attest(message, claims)
-            return await self._commit(*self._decide(message, claims))
-        return await self._submit_once(message, claims)
+            return await self._commit(*self._decide(message, claims), tags=tags)
+        return await self._submit_once(message, claims, tags)
 
     async def submit_all(self, messages: Sequence[Message]) -> Receipt:
         """Decide on messages, each on the state that the one before it left, in one commit.
@@ -254,7 +257,9 @@ class Runtime:
                 raise Rejected(rejection)
             self._check_open()
 
-    async def _submit_once(self, message: Message, claims: Claims) -> Receipt:
+    async def _submit_once(
+        self, message: Message, claims: Claims, tags: tuple[str, ...]
+    ) -> Receipt:
         name = (claims.subject, message.idempotency_key)
         while (pending := self._answering.get(name)) is not None:
             await pending.finished.wait()
@@ -266,7 +271,7 @@ class Runtime:
         try:
             await self._attest(message, claims)
             events, state = self._decide(message, claims)
-            return await self._commit(events, state, (_Name(*name, 0, len(events)),))
+            return await self._commit(events, state, (_Name(*name, 0, len(events)),), tags)
         finally:
             del self._answering[name]
             pending.finished.set()
@@ -299,10 +304,11 @@ class Runtime:
         events: tuple[KernelEvent, ...],
         state: KernelState,
         names: tuple[_Name, ...] = (),
+        tags: tuple[str, ...] = (),
     ) -> Receipt:
         # Encoded first: text that has no canonical form is found here, while nothing has changed.
         trace = self.tracing.current
-        tags = tags_of(trace)
+        tags += tags_of(trace)
         batch = [to_store(event, tags) for event in events]
         for name in names:
             own = name.is_own(events, state)
