@@ -9,6 +9,7 @@ import pytest
 
 from toka.tools import (
     AccessDeniedError,
+    AsksPerson,
     CallbackPerson,
     InvalidArgumentsError,
     NoPersonError,
@@ -30,10 +31,10 @@ pytestmark = pytest.mark.anyio
 class Asked:
     """Answers everything alike, and remembers what was asked."""
 
-    def __init__(self, answer: str = "yes") -> None:
+    def __init__(self, answer: Json = "yes") -> None:
         self.answer, self.questions = answer, list[Question]()
 
-    async def ask(self, question: Question) -> str:
+    async def ask(self, question: Question) -> Json:
         self.questions.append(question)
         return self.answer
 
@@ -65,6 +66,29 @@ async def test_a_callback_is_a_person(ask) -> None:
 async def test_an_answer_that_is_no_choice_is_none(ask) -> None:
     with pytest.raises(NoPersonError, match="none of the choices"):
         await ask(Asked("maybe"), choices=["yes", "no"])
+
+
+SCHEMA = {"type": "object", "properties": {"days": {"type": "integer"}}, "required": ["days"]}
+
+
+async def test_an_answer_may_be_more_than_text(ask) -> None:
+    person = Asked({"days": 3})
+    assert (await ask(person, schema=SCHEMA))["answer"] == {"days": 3}
+    assert person.questions[0].form == SCHEMA
+    with pytest.raises(NoPersonError, match="days"):
+        await ask(Asked({"days": "three"}), schema=SCHEMA)
+
+
+def test_what_is_asked_is_known_without_asking(registry) -> None:
+    tool = registry.get("ask_person")
+    assert isinstance(tool, AsksPerson)
+    asked = tool.question({"question": "Go on?", "timeout": 1.5})
+    assert (asked.text, asked.timeout_ns) == ("Go on?", 1_500_000_000)
+    assert asked.form == {"type": "string", "minLength": 1, "maxLength": 20_000}
+    asked = tool.question({"question": "Go on?", "choices": ["yes"], "timeout": 1e300})
+    assert asked.form == {"type": "string", "enum": ["yes"]}
+    assert asked.timeout_ns == 366 * 86_400 * NANOSECONDS
+    assert tool.answered("yes", "ada") == {"answer": "yes", "truncated": False, "by": "ada"}
 
 
 async def test_nobody_to_ask_is_told(ask) -> None:
@@ -119,6 +143,9 @@ async def test_a_long_answer_is_cut(ask) -> None:
         {"who": "Not A Name"},
         {"who": "*"},
         {"timeout": 0},
+        {"schema": "string"},
+        {"schema": {"type": "text"}},
+        {"schema": SCHEMA, "choices": ["yes"]},
     ],
 )
 async def test_bad_questions_are_refused(ask, bad: dict[str, Json]) -> None:

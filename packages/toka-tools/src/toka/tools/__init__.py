@@ -19,6 +19,7 @@ from toka.tools._errors import (
     PageNotTextError,
     PathChangedError,
     PathDeniedError,
+    PersonDeclinedError,
     QueryError,
     RemoteToolError,
     RepositoryError,
@@ -30,7 +31,7 @@ from toka.tools._errors import (
     WrongFileTypeError,
 )
 from toka.tools._function import FunctionTool, tool
-from toka.tools._person import CallbackPerson, Person, Question
+from toka.tools._person import AsksPerson, CallbackPerson, Person, Question
 from toka.tools._registry import (
     ENTRY_POINT_GROUP,
     ToolRegistry,
@@ -58,6 +59,7 @@ __all__ = [
     "AccessDeniedError",
     "AddressDeniedError",
     "AlreadyRegisteredError",
+    "AsksPerson",
     "CallbackPerson",
     "CommandDeniedError",
     "CommandStartError",
@@ -82,6 +84,7 @@ __all__ = [
     "PathChangedError",
     "PathDeniedError",
     "Person",
+    "PersonDeclinedError",
     "QueryError",
     "Question",
     "RemoteToolError",

@@ -19,6 +19,7 @@
     ├── RepositoryError            tools.repository_error    no repository, or Git refuses
     ├── NotesError                 tools.notes_failed        nowhere to keep them, or no room
     ├── NoPersonError              tools.no_person           nobody to ask, or no fitting answer
+    │   └── PersonDeclinedError    tools.person_declined     they do not want to answer
     ├── CommandStartError          tools.command_not_started
     ├── SandboxUnavailableError    tools.sandbox_unavailable this machine does not prove the level
     ├── RemoteToolError            tools.remote_failed       what is behind a tool said so
@@ -154,6 +155,12 @@ class NoPersonError(ToolError):
     """There is nobody to ask, or the answer is none that was asked for."""
 
     default_code = "tools.no_person"
+
+
+class PersonDeclinedError(NoPersonError):
+    """They were asked, and do not want to answer; the message may say why."""
+
+    default_code = "tools.person_declined"
 
 
 class CommandStartError(ToolError):
