@@ -35,11 +35,24 @@ def config(tmp_path, monkeypatch):
 def test_models_are_listed_with_what_they_cost(toka, config):
     shown = toka("llm", "models", "--config", config)
     assert shown.status == 0
-    assert "house  anthropic/claude-sonnet-5-5  $2.0 in, $10.0 out" in shown.out
+    cost = "$2.0 in, $10.0 out, context 1000000, answer 128000"
+    assert f"house  anthropic/claude-sonnet-5-5  {cost}" in shown.out
     assert "own  ollama/llama3  price unknown" in shown.out
     rows = {row["name"]: row for row in toka("llm", "models", "--config", config, "--json").json}
     assert rows["house"]["output_usd"] == 10
+    assert rows["house"]["context_window"] == 1_000_000
+    assert rows["own"]["context_window"] is None
     assert "sk-not-real" not in shown.out
+
+
+def test_a_table_of_ones_own_is_listed_too(toka, config, tmp_path, monkeypatch):
+    prices = tmp_path / "prices.toml"
+    prices.write_text("[ollama]\nllama3 = { context_window = 8192, tools = false }")
+    monkeypatch.setenv("TOKA_LLM_PRICES", str(prices))
+    rows = {row["name"]: row for row in toka("llm", "models", "--config", config, "--json").json}
+    assert rows["own"]["context_window"] == 8192
+    assert rows["own"]["tools"] is False
+    assert rows["house"]["output_usd"] == 10
 
 
 def test_what_is_missing_is_said(toka, config, monkeypatch):

@@ -152,6 +152,12 @@ PRICES = {
             "long_above": 200000,
             "long": {"input": 2, "output": 4},
         },
+        "o": {
+            "context_window": 200000,
+            "max_output_tokens": 8192,
+            "modalities": ["text", "image"],
+            "tools": True,
+        },
     },
 }
 
@@ -307,7 +313,10 @@ def test_schema_and_reader_agree_on_every_change(name, value, raws) -> None:
 
 
 AMOUNTS = st.sampled_from(
-    [0, 1, -1, 1.5, 0.1234567, "1.5", "x", "", True, [], {}, {"input": 1, "output": 2}, 10**10]
+    [
+        *(0, 1, -1, 1.5, 0.1234567, "1.5", "x", "", True, [], {}, 10**10),
+        *({"input": 1, "output": 2}, ["text"], ["text", "text"], ["audio"], [1], {"tools": False}),
+    ]
 )
 
 
@@ -323,8 +332,10 @@ def test_schema_and_reader_agree_on_prices(data) -> None:
         holder[last] = data.draw(AMOUNTS)
     else:
         value = holder.pop(last)
-        if data.draw(st.booleans()):
-            holder[data.draw(st.sampled_from(["inptu", "long", "long_above", "input"]))] = value
+        if isinstance(holder, dict) and data.draw(st.booleans()):
+            holder[
+                data.draw(st.sampled_from(["inptu", "long", "long_above", "input", "tools"]))
+            ] = value
     agree("llm-prices", write_toml(changed), "toml")
 
 

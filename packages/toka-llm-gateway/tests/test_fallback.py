@@ -102,7 +102,7 @@ async def test_s04_with_nowhere_to_go_the_first_failure_is_raised(provider, call
 
 
 async def test_s06_a_silent_route_is_left_after_one_timeout(provider, call):
-    limits = Timeouts(first_token=0.2, total=0.25)
+    limits = Timeouts(first_token=0.2, total=0.75)
     model = await pair(provider, lambda _: Silence(), lambda _: OTHER, timeouts=limits)
     assert (await call(model)).text == OTHER.text
     assert seen(provider) == [1, 1]

@@ -16,9 +16,13 @@ from toka.llm_gateway import (
     ContextTooLong,
     Embeddings,
     Estimate,
+    HttpOptions,
     InvalidRequest,
+    ModelLimits,
     ModelTimeout,
+    OpenAIChatModel,
     Overloaded,
+    PriceTable,
     ProviderError,
     RateLimited,
     Reasoning,
@@ -155,6 +159,30 @@ async def test_openai_responses():
         last = await client.responses.create(model="toka", input=turns, tools=tools)
     assert last.output_text == "done"
     assert model.last_request.messages[1].tool_uses[0].arguments == {"a": 1}
+
+
+async def test_known_limits_are_listed_and_kept():
+    toka = ("scripted", "scripted")
+    known = ModelLimits(8192, 100, frozenset({"text", "image"}), tools=True)
+    prices = PriceTable("", {}, {toka: known})
+    async with anthropic_client([], prices=prices) as (client, _):
+        listed = [each async for each in client.models.list()]
+        one = await client.models.retrieve("toka")
+    assert [each.id for each in listed] == ["toka"]
+    assert (one.max_input_tokens, one.max_tokens) == (8192, 100)
+    assert one.input_modalities == ["image", "text"]
+    assert one.tools is True
+    async with openai_client([]) as (client, _):
+        assert "max_tokens" not in (await client.models.retrieve("toka")).model_extra
+    # Port 9 discards: whatever was sent there would fail otherwise.
+    prices = PriceTable("", {}, {("openai", "m"): known})
+    small = OpenAIChatModel(
+        "m", None, base_url="http://127.0.0.1:9/v1", options=HttpOptions(prices=prices)
+    )
+    async with openai_client(small, retries=2) as (client, _):
+        with pytest.raises(openai.BadRequestError, match="100 at most") as caught:
+            await client.chat.completions.create(model="toka", messages=ASK, max_tokens=101)
+    assert caught.value.code == "llm.model_unfit"
 
 
 async def test_openai_models_and_embeddings():

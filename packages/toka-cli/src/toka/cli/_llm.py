@@ -104,13 +104,15 @@ def serve(*, config: Path | None, data_dir: Path, host: str, port: int, everybod
 @_config_option
 @json_option
 def models(*, config: Path | None, as_json: bool) -> int:
-    """List the models that would be served, and what they cost per million tokens."""
+    """List the models that would be served, what they cost per million tokens and can take."""
     from toka.llm_gateway import PriceTable  # noqa: PLC0415 - not for --help
 
-    made, prices = _models(config), PriceTable.built_in()
-    rows: list[dict[str, str | float | None]] = []
+    made = _models(config)
+    prices = made.prices or PriceTable.built_in()
+    rows: list[dict[str, str | float | list[str] | None]] = []
     for name, model in made.models.items():
         price = prices.find(model.provider, model.name)
+        limits = prices.limits_of(model.provider, model.name)
         rows.append(
             {
                 "name": name,
@@ -118,6 +120,10 @@ def models(*, config: Path | None, as_json: bool) -> int:
                 "model": model.name,
                 "input_usd": None if price is None else price.input / 1_000_000,
                 "output_usd": None if price is None else price.output / 1_000_000,
+                "context_window": limits.context_window,
+                "max_output_tokens": limits.max_output_tokens,
+                "modalities": None if limits.modalities is None else sorted(limits.modalities),
+                "tools": limits.tools,
             }
         )
     for name, embedding in made.embeddings.items():
@@ -129,6 +135,10 @@ def models(*, config: Path | None, as_json: bool) -> int:
         cost = "price unknown"
         if row.get("input_usd") is not None:
             cost = f"${row['input_usd']} in, ${row['output_usd']} out"
+        if row.get("context_window") is not None:
+            cost += f", context {row['context_window']}"
+        if row.get("max_output_tokens") is not None:
+            cost += f", answer {row['max_output_tokens']}"
         click.echo(f"{row['name']}  {row['provider']}/{row['model']}  {cost}")
     return Exit.MET
 
@@ -137,13 +147,14 @@ def _models(config: Path | None) -> GatewayModels:
     from toka.llm_gateway import (  # noqa: PLC0415 - not for --help
         GatewayModels,
         model_from_environment,
+        prices_from_environment,
         read_configuration,
     )
 
     if config is not None:
         return read_configuration(config.read_text("utf-8"), os.environ)
     model = model_from_environment(os.environ)
-    return GatewayModels({model.name: model}, {})
+    return GatewayModels({model.name: model}, {}, prices_from_environment(os.environ))
 
 
 async def _serve(wanted: _Wanted) -> None:
@@ -168,6 +179,7 @@ async def _serve(wanted: _Wanted) -> None:
             ledger=stack.enter_context(SqliteLedger(wanted.data.path / "llm-spent.db")),
             audit=stack.enter_context(JsonLinesAudit(wanted.data.path / "llm-audit.jsonl")),
             embeddings=made.embeddings,
+            prices=made.prices,
         )
         url = await stack.enter_async_context(serve(gateway, host=wanted.host, port=wanted.port))
         click.echo(f"Serving {', '.join(made.models)} on {url}")

@@ -16,7 +16,7 @@ Schema = dict[str, object]
 SCHEMAS = {
     "agent-spec": "agents, and the settings of a run (agents/*.yaml, agents.toml)",
     "identities": "whom a service gives tokens for credentials from outside (identities.toml)",
-    "llm-prices": "what models cost (TOKA_LLM_PRICES)",
+    "llm-prices": "what models cost and can take (TOKA_LLM_PRICES)",
     "mcp-servers": "MCP servers whose tools agents may use (mcp-servers.toml)",
     "service": "how a service does its work (service.toml)",
     "tool-manifest": "tools in the original's format",

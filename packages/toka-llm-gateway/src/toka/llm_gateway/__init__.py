@@ -2,7 +2,7 @@
 
 from toka.llm_gateway._configuration import GatewayModels, read_configuration
 from toka.llm_gateway._embedding import EmbeddingModel, Embeddings
-from toka.llm_gateway._environment import model_from_environment
+from toka.llm_gateway._environment import model_from_environment, prices_from_environment
 from toka.llm_gateway._errors import (
     AuthenticationFailed,
     BudgetExhausted,
@@ -16,6 +16,7 @@ from toka.llm_gateway._errors import (
     LlmFailure,
     ModelNotFound,
     ModelTimeout,
+    ModelUnfit,
     NotAllowed,
     NotAuthenticated,
     NotTranslatable,
@@ -41,6 +42,7 @@ from toka.llm_gateway._events import (
     TextDelta,
     ToolUseStart,
 )
+from toka.llm_gateway._limits import Modality, ModelLimits
 from toka.llm_gateway._messages import (
     CacheTtl,
     Citation,
@@ -154,13 +156,16 @@ __all__ = [
     "Media",
     "MemoryCache",
     "MessageRecord",
+    "Modality",
     "Model",
     "ModelFactory",
+    "ModelLimits",
     "ModelMessage",
     "ModelNotFound",
     "ModelRequest",
     "ModelResponse",
     "ModelTimeout",
+    "ModelUnfit",
     "Native",
     "NativeFields",
     "NotAllowed",
@@ -216,5 +221,6 @@ __all__ = [
     "message_of_record",
     "message_record",
     "model_from_environment",
+    "prices_from_environment",
     "read_configuration",
 ]

@@ -23,7 +23,8 @@
     enabled = true
     contents = false
 
-Keys are never written in the file: it names where they are.
+Keys are never written in the file: it names where they are. `TOKA_LLM_PRICES` names a table of
+prices and limits over the built-in one, as it does for `model_from_environment`.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import attrs
 import msgspec
 
+from toka.llm_gateway._environment import prices_from_environment
 from toka.llm_gateway._errors import ConfigurationInvalid
 from toka.llm_gateway.http._options import HttpOptions
 from toka.llm_gateway.http._secret import ApiKey
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
 
     from toka.llm_gateway._embedding import EmbeddingModel
     from toka.llm_gateway._model import Model
+    from toka.llm_gateway._prices import PriceTable
 
 _MAX_KEY_BYTES: Final = 64 * 1024
 
@@ -97,6 +100,8 @@ class GatewayModels:
 
     models: Mapping[str, Model]
     embeddings: Mapping[str, EmbeddingModel]
+    prices: PriceTable | None = None
+    """What is known of them; None is the built-in table."""
 
 
 def read_configuration(
@@ -106,7 +111,7 @@ def read_configuration(
 
     Args:
         text: See the module's head for its form.
-        environ: Where `key_env` looks.
+        environ: Where `key_env` looks, and `TOKA_LLM_PRICES` is.
         options: Limits, retries, prices of all models.
 
     Raises:
@@ -119,10 +124,13 @@ def read_configuration(
         file = msgspec.convert(tomllib.loads(text), _File)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise ConfigurationInvalid(f"The configuration cannot be used: {error}.") from error
-    maker = _Maker(file, environ, options or HttpOptions())
+    options = options or HttpOptions()
+    prices = prices_from_environment(environ) if options.prices is None else options.prices
+    maker = _Maker(file, environ, attrs.evolve(options, prices=prices))
     return GatewayModels(
         {name: maker.model(name, model) for name, model in file.models.items()},
         {name: maker.embedding(name, made.route) for name, made in file.embeddings.items()},
+        prices,
     )
 
 

@@ -31,7 +31,7 @@ def model_from_environment(environ: Mapping[str, str]) -> Model:
     needed, and unless the provider wants none or `TOKA_LLM_BASE_URL` names a server of one's own,
     `TOKA_LLM_API_KEY` or `TOKA_LLM_API_KEY_FILE`.
     `TOKA_LLM_TIMEOUT` bounds a call in seconds, `TOKA_LLM_MAX_OUTPUT_TOKENS` every answer,
-    `TOKA_LLM_PRICES` names a price table whose entries replace the built-in ones, and
+    `TOKA_LLM_PRICES` names a table of prices and limits that replace the built-in ones, and
     `TOKA_LLM_ALLOW_INSECURE=1` lets a key travel over plain HTTP. An empty setting counts as none.
 
     Raises:
@@ -46,6 +46,17 @@ def model_from_environment(environ: Mapping[str, str]) -> Model:
     needed = preset is not None and preset.needs_key and base_url is None
     key = settings.key(needed=needed)
     return make_model(provider, name, key, base_url=base_url, options=settings.options())
+
+
+def prices_from_environment(environ: Mapping[str, str]) -> PriceTable:
+    """Return the built-in table of prices and limits, with that of `TOKA_LLM_PRICES` over it.
+
+    Raises:
+        ConfigurationInvalid: The file cannot be read, or is no such table.
+
+    """
+    path = _Settings(environ).get("PRICES")
+    return PriceTable.built_in() if path is None else _prices(path)
 
 
 class _Settings:

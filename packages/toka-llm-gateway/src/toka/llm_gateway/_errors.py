@@ -11,6 +11,7 @@
         └── CallFailed                  llm.call_failed              a call gave no answer
             ├── InvalidRequest          llm.invalid_request          never to be repeated unchanged
             │   ├── ContextTooLong      llm.context_too_long         shorten the conversation
+            │   ├── ModelUnfit          llm.model_unfit              not with this model's limits
             │   ├── ContentFiltered     llm.content_filtered         the provider declined to look
             │   └── ModelNotFound       llm.model_not_found
             ├── AuthenticationFailed    llm.authentication_failed    key missing, wrong, forbidden
@@ -144,6 +145,12 @@ class ContextTooLong(InvalidRequest):
     """The conversation and the room for an answer exceed what the model takes."""
 
     default_code = "llm.context_too_long"
+
+
+class ModelUnfit(InvalidRequest):
+    """The model's known limits do not allow this; nothing was sent. `details["what"]` names one."""
+
+    default_code = "llm.model_unfit"
 
 
 class ContentFiltered(InvalidRequest):

@@ -1,4 +1,4 @@
-"""What models cost, as data.
+"""What models cost and what they can take, as data.
 
 Money is counted in millionths of a dollar and prices in millionths of a dollar per million tokens,
 so that every published price is an integer and no sum is ever rounded twice.
@@ -7,11 +7,13 @@ so that every published price is an integer and no sum is ever rounded twice.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, cast
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 import attrs
 
 from toka.llm_gateway._errors import ConfigurationInvalid
+from toka.llm_gateway._limits import FIELDS, UNKNOWN, ModelLimits, read_limits
 from toka.llm_gateway._response import Cost
 
 if TYPE_CHECKING:
@@ -19,9 +21,12 @@ if TYPE_CHECKING:
 
     from toka.llm_gateway._response import Usage
 
+T = TypeVar("T")
+
 _MILLION: Final = 1_000_000
 _SNAPSHOT: Final = re.compile(r"-(\d{8}|\d{4}-\d{2}-\d{2}|latest)$")
 _AMOUNT: Final = re.compile(r"(\d{1,9})(?:\.(\d{1,6}))?")
+_NO_LIMITS: Final[Mapping[tuple[str, str], ModelLimits]] = MappingProxyType({})
 _RATES: Final = ("input", "output", "cache_read", "cache_write")
 
 
@@ -61,10 +66,11 @@ class Price:
 
 @attrs.frozen
 class PriceTable:
-    """Prices by provider and model, as of a date."""
+    """Prices and limits by provider and model, as of a date."""
 
     dated: str
     models: Mapping[tuple[str, str], Price]
+    limits: Mapping[tuple[str, str], ModelLimits] = _NO_LIMITS
 
     @classmethod
     def built_in(cls) -> PriceTable:
@@ -75,7 +81,7 @@ class PriceTable:
 
     @classmethod
     def parse(cls, text: str) -> PriceTable:
-        """Read a table: `dated`, then one table per provider and model with its rates.
+        """Read a table: `dated`, then one table per provider and model with its rates and limits.
 
         Raises:
             ConfigurationInvalid: The text is not such a table.
@@ -89,28 +95,49 @@ class PriceTable:
         except tomllib.TOMLDecodeError as error:
             raise ConfigurationInvalid(f"The price table is not TOML: {error}.") from error
         dated = str(document.pop("dated", ""))
-        models = {
-            (provider, model): _price(rates, f"{provider}.{model}")
-            for provider, entries in document.items()
-            for model, rates in _table(entries, provider).items()
-        }
-        return cls(dated, models)
+        models: dict[tuple[str, str], Price] = {}
+        limits: dict[tuple[str, str], ModelLimits] = {}
+        for provider, entries in document.items():
+            for model, value in _table(entries, provider).items():
+                where = f"{provider}.{model}"
+                entry = _table(value, where)
+                if not FIELDS.isdisjoint(entry):
+                    limits[provider, model] = read_limits(entry, where)
+                rates = {name: entry[name] for name in entry if name not in FIELDS}
+                # Limits without a price are for models that one runs oneself.
+                if rates or not entry:
+                    models[provider, model] = _price(rates, where)
+        return cls(dated, models, limits)
 
     def merged(self, other: PriceTable) -> PriceTable:
-        """Return this table with the entries of `other` put over it."""
-        return PriceTable(other.dated or self.dated, {**self.models, **other.models})
+        """Return this table with what `other` knows put over it."""
+        limits = {
+            named: known.over(self.limits.get(named, UNKNOWN))
+            for named, known in other.limits.items()
+        }
+        return PriceTable(
+            other.dated or self.dated,
+            {**self.models, **other.models},
+            {**self.limits, **limits},
+        )
 
     def find(self, provider: str, model: str) -> Price | None:
         """Return the price of a model, or of the model that this is a dated snapshot of."""
-        price = self.models.get((provider, model))
-        if price is None:
-            price = self.models.get((provider, _SNAPSHOT.sub("", model)))
-        return price
+        return _named(self.models, provider, model)
+
+    def limits_of(self, provider: str, model: str) -> ModelLimits:
+        """Return what is known of a model's limits, or of the model that it is a snapshot of."""
+        return _named(self.limits, provider, model) or UNKNOWN
 
     def cost(self, provider: str, model: str, usage: Usage) -> Cost | None:
         """Return the cost of a call, or None where price or usage is unknown."""
         price = self.find(provider, model)
         return None if price is None or not usage.reported else price.cost(usage)
+
+
+def _named(entries: Mapping[tuple[str, str], T], provider: str, model: str) -> T | None:
+    found = entries.get((provider, model))
+    return entries.get((provider, _SNAPSHOT.sub("", model))) if found is None else found
 
 
 def _table(value: object, where: str) -> dict[str, object]:
@@ -126,7 +153,7 @@ def _price(value: object, where: str) -> Price:
     if unknown or not {"input", "output"} <= rates.keys() or (above is None) != (long is None):
         raise ConfigurationInvalid(
             f"{where} in the price table needs input and output, may have cache_read, cache_write,"
-            " and long_above together with long, and nothing else."
+            f" long_above together with long, {', '.join(sorted(FIELDS))}, and nothing else."
         )
     if above is not None and (type(above) is not int or above < 1):
         raise ConfigurationInvalid(f"{where}.long_above in the price table is not a count.")

@@ -122,6 +122,7 @@ class HttpModel:
     def _begin(self, request: ModelRequest, *, stream: bool) -> Call:
         request = self._bounded(request)
         model = request.model or self.name
+        self._caller.prices.limits_of(self.provider, model).check(request, model)
         call = self._caller.begin(
             model,
             self._dialect.path(model, stream=stream),

@@ -21,6 +21,7 @@ from toka.llm_gateway._errors import (
     StreamInterrupted,
 )
 from toka.llm_gateway._events import StreamRestart
+from toka.llm_gateway._prices import PriceTable
 from toka.llm_gateway._response import ModelResponse
 from toka.llm_gateway.formats._face import needed, read_object
 from toka.llm_gateway.formats._json import integer
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from toka.llm_gateway._embedding import EmbeddingModel
     from toka.llm_gateway._events import StreamEvent
+    from toka.llm_gateway._limits import ModelLimits
     from toka.llm_gateway._model import Model
     from toka.llm_gateway._request import ModelRequest
     from toka.llm_gateway.formats._face import Asked, Face
@@ -72,6 +74,7 @@ class Gateway:
         ledger: Ledger | None = None,
         audit: Audit | None = None,
         embeddings: Mapping[str, EmbeddingModel] | None = None,
+        prices: PriceTable | None = None,
         clock: Clock | None = None,
         max_request_bytes: int = MAX_REQUEST_BYTES,
     ) -> None:
@@ -83,6 +86,7 @@ class Gateway:
             ledger: Where budgets are kept; in memory if left out.
             audit: Where each request is written down; nowhere if left out.
             embeddings: Embedding models by the names that callers know them by.
+            prices: Which limits models are listed with; the built-in ones if left out.
             clock: Where the time comes from.
             max_request_bytes: The largest request that is read.
 
@@ -92,6 +96,7 @@ class Gateway:
         self._ledger: Final = MemoryLedger() if ledger is None else ledger
         self._audit: Final = NoAudit() if audit is None else audit
         self._embeddings: Final = dict(embeddings or {})
+        self._prices: Final = PriceTable.built_in() if prices is None else prices
         self._clock: Final[Clock] = clock or SystemClock()
         self._limit: Final = max_request_bytes
 
@@ -207,7 +212,13 @@ class Gateway:
 
     def _description(self, name: str) -> JsonObject:
         # Fields of both formats: either kind of SDK finds its own.
-        owner = self._embeddings.get(name) or self._catalog.find(name)[0]
+        owner: EmbeddingModel | Model | None = self._embeddings.get(name)
+        at_provider = None
+        if owner is None:
+            owner, at_provider = self._catalog.find(name)
+        # A name that stands for many has no limits of its own.
+        at_provider = name if name.endswith("*") else at_provider or owner.name
+        limits = self._prices.limits_of(owner.provider, at_provider)
         return {
             "id": name,
             "object": "model",
@@ -216,12 +227,24 @@ class Gateway:
             "created": 0,
             "created_at": "1970-01-01T00:00:00Z",
             "owned_by": owner.provider,
+            **_shown(limits),
         }
 
     async def _close(self, _: web.Application) -> None:
         await self._catalog.aclose()
         for model in self._embeddings.values():
             await model.aclose()
+
+
+def _shown(limits: ModelLimits) -> dict[str, Json]:
+    """Return what is known of a model's limits; the first two as Anthropic's SDK reads them."""
+    shown: dict[str, Json] = {
+        "max_input_tokens": limits.context_window,
+        "max_tokens": limits.max_output_tokens,
+        "input_modalities": None if limits.modalities is None else sorted(limits.modalities),
+        "tools": limits.tools,
+    }
+    return {name: value for name, value in shown.items() if value is not None}
 
 
 async def _whole(
