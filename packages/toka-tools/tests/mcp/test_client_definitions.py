@@ -335,6 +335,33 @@ def test_a_configuration_that_is_not_understood_is_refused(
         parse_servers({"servers": {"it": wrong}})
 
 
+RESTRICTED = [{"grants": ["fs:read:/data/**"]}, {"network": False}]
+
+
+@pytest.mark.parametrize("restricted", RESTRICTED)
+def test_a_restriction_that_nothing_would_hold_is_refused_with_what_would(restricted) -> None:
+    validator = Draft202012Validator(json.loads(msgspec.json.encode(servers_schema())))
+    document = {"servers": {"it": {"command": "x", **restricted}}}
+    assert not validator.is_valid(document)
+    with pytest.raises(InvalidServerError, match=r"landlock.*`sandbox = \"limits\"` to run"):
+        parse_servers(document)
+    for sandbox in ("none", "limits", "landlock", "namespaces"):
+        document["servers"]["it"]["sandbox"] = sandbox
+        validator.validate(document)
+        assert parse_servers(document)["it"].level == sandbox
+
+
+@pytest.mark.parametrize(
+    "restricted", [*RESTRICTED, {"sandbox": "landlock"}, {"readable": ["/opt"]}]
+)
+def test_a_server_elsewhere_has_no_sandbox_here(restricted) -> None:
+    validator = Draft202012Validator(json.loads(msgspec.json.encode(servers_schema())))
+    document = {"servers": {"it": {"url": "https://a.example", **restricted}}}
+    assert not validator.is_valid(document)
+    with pytest.raises(InvalidServerError, match="`command` has a sandbox"):
+        parse_servers(document)
+
+
 @pytest.mark.parametrize("suffix", ["toml", "yaml"])
 def test_servers_are_read_from_a_file(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"servers.{suffix}"

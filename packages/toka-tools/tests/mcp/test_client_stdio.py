@@ -319,6 +319,18 @@ async def test_a_confined_server_reads_only_what_it_is_granted(tmp_path: Path) -
         assert echo.description == "Secret."
 
 
+async def test_restrictions_that_a_chosen_level_does_not_hold_are_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with client_of(tmp_path, "old", sandbox="limits", network=False) as client:
+        await client.offers()
+    assert "level limits, which does not hold its `network = false`" in caplog.text
+    caplog.clear()
+    async with client_of(tmp_path, "old", sandbox="limits", network=True) as client:
+        await client.offers()
+    assert caplog.text == ""
+
+
 async def test_a_server_that_says_nothing_is_given_up(tmp_path: Path) -> None:
     async with client_of(tmp_path, "mute", timeout=0.2) as client:
         began = time.monotonic()

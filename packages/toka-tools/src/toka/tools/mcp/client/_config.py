@@ -79,13 +79,14 @@ class ServerConfig(_Strict, frozen=True):
     env_from: tuple[_Text, ...] = ()
     """Variables of this process that the command is given too."""
     cwd: _Text | None = None
-    sandbox: Literal["none", "limits", "landlock", "namespaces"] = "limits"
+    sandbox: Literal["none", "limits", "landlock", "namespaces"] | None = None
+    """`limits` unless it is said; then `grants` and `network = false` want it said."""
     readable: tuple[_Text, ...] = ()
     """What the command may read and run beside the system's programs, if it is confined."""
     grants: tuple[_Text, ...] = ()
     """Permissions on files that the command's own sandbox opens."""
-    network: bool = False
-    """Whether the command's sandbox has a network."""
+    network: bool | None = None
+    """Whether the command's sandbox has a network; one that confines has none unless it is said."""
     memory_bytes: Annotated[int, msgspec.Meta(ge=1 << 20)] | None = None
     """Address space of each of its processes."""
 
@@ -115,6 +116,13 @@ class ServerConfig(_Strict, frozen=True):
             raise ValueError("only a server with a `url` takes headers and tokens")
         if self.bearer_env and self.authorization:
             raise ValueError("a token is in `bearer_env` or got by `authorization`, not both")
+        if self.command is None and (self.sandbox or self.readable or self.restrictions):
+            raise ValueError("only a server with a `command` has a sandbox here")
+        if self.sandbox is None and self.restrictions:
+            raise ValueError(
+                f"{self.restrictions} is held only by a sandbox of level landlock or namespaces;"
+                ' say `sandbox = "landlock"`, or `sandbox = "limits"` to run it without'
+            )
 
     def __repr__(self) -> str:
         # Not all of it: variables and headers may hold what is nobody's business.
@@ -123,7 +131,13 @@ class ServerConfig(_Strict, frozen=True):
     @property
     def level(self) -> SandboxLevel:
         """The sandbox of a command."""
-        return SandboxLevel(self.sandbox)
+        return SandboxLevel(self.sandbox or "limits")
+
+    @property
+    def restrictions(self) -> str:
+        """What is said that only a level that confines can hold; empty where nothing is."""
+        said = {"`grants`": bool(self.grants), "`network = false`": self.network is False}
+        return " and ".join([name for name, is_said in said.items() if is_said])
 
     def rules_for(self, tool: str) -> ToolRules:
         """Return what is known of a tool, by its server's name for it."""
@@ -232,6 +246,7 @@ def servers_schema() -> JsonObject:
 # What `ServerConfig` says in words when it is made.
 _TEXT: Final = {"type": "string"}
 _NOT_THERE: Final = {"type": "null"}
+_NONE: Final = {"maxItems": 0}
 _ONE_WAY_TO_REACH: Final = [
     {
         "required": ["command"],
@@ -242,10 +257,21 @@ _ONE_WAY_TO_REACH: Final = [
             "bearer_env": _NOT_THERE,
             "authorization": _NOT_THERE,
         },
+        "anyOf": [
+            {"required": ["sandbox"], "properties": {"sandbox": _TEXT}},
+            {"properties": {"grants": _NONE, "network": {"enum": [True, None]}}},
+        ],
     },
     {
         "required": ["url"],
-        "properties": {"url": _TEXT, "command": _NOT_THERE},
+        "properties": {
+            "url": _TEXT,
+            "command": _NOT_THERE,
+            "sandbox": _NOT_THERE,
+            "readable": _NONE,
+            "grants": _NONE,
+            "network": {"enum": [True, None]},
+        },
         "anyOf": [
             {"properties": {"bearer_env": _NOT_THERE}},
             {"properties": {"authorization": _NOT_THERE}},

@@ -7,6 +7,7 @@ half a line in the pipe.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import deque
 from contextlib import suppress
@@ -52,6 +53,8 @@ MAX_DIAGNOSTIC_BYTES: Final = 8_192
 GOODBYE_SECONDS: Final = 0.5
 """For a server to end by itself once its input is closed, as the specification asks of it."""
 CANCEL_SECONDS: Final = 0.2
+
+logger = logging.getLogger(__name__)
 
 
 @attrs.define
@@ -120,6 +123,7 @@ class StdioTransport:
             await self._bury(running)
 
     def _start(self) -> Running:
+        _warn_of_what_is_not_held(self._server, self._config)
         cwd = self._config.cwd or str(self._workspace.root)
         with open_directory(os.path.realpath(cwd)) as directory:
             return start(_command(self._config, self._workspace, directory), 0, 0)
@@ -265,6 +269,17 @@ class StdioTransport:
         )
 
 
+def _warn_of_what_is_not_held(server: str, config: ServerConfig) -> None:
+    if config.restrictions and not config.level.confines:
+        logger.warning(
+            "The server %s runs in a sandbox of level %s, which does not hold its %s;"
+            " landlock and namespaces do.",
+            server,
+            config.level,
+            config.restrictions,
+        )
+
+
 def _command(config: ServerConfig, workspace: Workspace, directory: int) -> Command:
     program, _ = find_program(config.command or "", DEFAULT_PATH)
     try:
@@ -277,7 +292,7 @@ def _command(config: ServerConfig, workspace: Workspace, directory: int) -> Comm
         program=program,
         scratch=workspace.scratch,
         protected=workspace.protected,
-        network=config.network,
+        network=config.network is True,
     )
     home = str(workspace.scratch or "/nonexistent")
     limits = ResourceLimits(max_memory_bytes=config.memory_bytes)
