@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import attrs
 import pytest
 
 from toka.capability.core import Claims, Denial, TokenRefusedError
-from toka.tools.mcp.server import NotAdmittedError, TokenGate
+from toka.tools import ToolRegistry, tool
+from toka.tools.mcp.server import NotAdmittedError, TokenGate, _server
 
 from .serving import (
     NEW,
@@ -18,6 +22,7 @@ from .serving import (
     request,
     server_of,
     texts,
+    until,
 )
 
 pytestmark = pytest.mark.anyio
@@ -99,6 +104,40 @@ async def test_without_a_token_that_is_accepted_there_is_401_and_a_way_to_one(
                 "authorization_servers": ["https://login.example"],
                 "bearer_methods_supported": ["header"],
             }
+
+
+async def test_nobody_takes_the_share_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_server, "MAX_RUNNING_OF_ONE", 2)
+    go = asyncio.Event()
+
+    @tool(side_effect="none", taints=False)
+    async def stay() -> str:
+        """Stay until there is a word."""
+        await go.wait()
+        return "gone"
+
+    server = server_of(registry=ToolRegistry.of([stay]), patience_ns=None)
+    async with listening(server, gate=GATE) as web, asyncio.TaskGroup() as group:
+
+        def begin(token: str) -> asyncio.Task[tuple[int, Any]]:
+            message = call(1, "stay", new())
+            return group.create_task(web.ask(message, headers=bearer(token)))
+
+        waiting = [begin("anna"), begin("anna-wide")]
+        await until(lambda: server.running == 2)
+        _, refused = await begin("anna")
+        assert "for you" in refused["error"]["message"]
+        # What takes a moment is answered all the same, and so is anything of somebody else.
+        _, listed = await web.ask(request(2, "tools/list", new()), headers=bearer("anna"))
+        assert "result" in listed
+        waiting.append(begin("bert"))
+        await until(lambda: server.running == 3)
+        go.set()
+        for _, answer in await asyncio.gather(*waiting):
+            assert texts(answer) == ["gone"]
+        _, again = await begin("anna")
+        assert texts(again) == ["gone"]
+        assert not server._shares
 
 
 async def test_two_tokens_at_once_are_none() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from toka.tools.mcp._errors import BUSY, INTERNAL_ERROR, ProtocolError
@@ -17,6 +19,7 @@ from toka.tools.mcp.server._methods import (
     check_offered,
     unknown_method,
 )
+from toka.tools.mcp.server._principals import ANYBODY
 from toka.tools.mcp.server._seal import Seal
 from toka.tools.mcp.server._sessions import DuplicateIdError
 from toka.tools.mcp.server._subscriptions import Subscriptions, TooManyListenersError
@@ -35,6 +38,8 @@ _log = logging.getLogger("toka.tools.mcp")
 
 MAX_RUNNING: Final = 1_024
 """Requests that are worked on at the same time, tasks among them."""
+MAX_RUNNING_OF_ONE: Final = 128
+"""Of them, those of one principal, where there can be more than one."""
 
 
 class McpServer:
@@ -72,6 +77,7 @@ class McpServer:
         )
         self._group = asyncio.TaskGroup()
         self._running: set[asyncio.Task[None]] = set()
+        self._shares: Counter[str] = Counter()
 
     async def __aenter__(self) -> Self:
         await self._group.__aenter__()
@@ -128,8 +134,6 @@ class McpServer:
             exchange.refuse(ProtocolError("Something failed here.", INTERNAL_ERROR))
 
     def _receive(self, exchange: Exchange) -> None:
-        if len(self._running) >= MAX_RUNNING:
-            raise ProtocolError("Too much is being done here; try again later.", BUSY)
         if exchange.session is not None:
             exchange.session.admit(exchange)
         immediate = IMMEDIATE_STATELESS if exchange.stateless else IMMEDIATE_HANDSHAKE
@@ -146,7 +150,22 @@ class McpServer:
             raise unknown_method(method)
 
     def _start(self, exchange: Exchange) -> None:
+        name = exchange.principal.name
+        self._check_room(name)
         work = perform(self.host, exchange, LASTING[exchange.method])
         exchange.task = task = self._group.create_task(work)
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        self._shares[name] += 1
+        task.add_done_callback(partial(self._end, name))
+
+    def _check_room(self, name: str) -> None:
+        if len(self._running) >= MAX_RUNNING:
+            raise ProtocolError("Too much is being done here; try again later.", BUSY)
+        if name != ANYBODY.name and self._shares[name] >= MAX_RUNNING_OF_ONE:
+            raise ProtocolError("Too much is being done here for you; try again later.", BUSY)
+
+    def _end(self, name: str, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._shares[name] -= 1
+        if not self._shares[name]:
+            del self._shares[name]
