@@ -12,6 +12,7 @@ import pytest
 from a2a.client import ClientConfig, ClientFactory, create_client
 from a2a.client.card_resolver import A2ACardResolver
 from a2a.helpers import new_data_part, new_raw_part, new_text_part
+from a2a.server.context import ServerCallContext
 from a2a.types import (
     CancelTaskRequest,
     GetTaskRequest,
@@ -26,10 +27,13 @@ from a2a.types import (
     TaskNotFoundError,
     TaskPushNotificationConfig,
     TaskState,
+    TaskStatus,
 )
 from google.protobuf.json_format import MessageToDict
 
 from toka.tools.a2a import AgentOptions, Content, Output, Progress, Question, TokenGate, agent_app
+from toka.tools.a2a._server import _CallerUser
+from toka.tools.a2a._store import BoundedTaskStore
 from toka.types import TokaError
 
 if TYPE_CHECKING:
@@ -89,6 +93,7 @@ async def url(serving, helper, validate) -> AsyncGenerator[str]:
 
     def make(url: str) -> Any:
         limits: dict[str, Any] = {"max_body_bytes": 50_000, "max_running": 2, "max_kept": 3}
+        limits["max_kept_bytes"] = 200_000
         options = AgentOptions(name="Helper", description="Helps.", url=f"{url}/", **limits)
         return agent_app(helper, gate, options)
 
@@ -265,6 +270,28 @@ async def test_tasks_whose_question_nobody_answers_are_forgotten_too(url) -> Non
             await send(client, "this", task_id=asked[0].id, context_id=asked[0].context_id)
         again = await send(client, "this", task_id=asked[1].id, context_id=asked[1].context_id)
         assert state(again) == "completed"
+
+
+async def test_large_tasks_are_forgotten_sooner_but_never_the_last(url) -> None:
+    async with connected(url, streaming=False) as client:
+        # Each is kept twice over: as what was said, and in the answer.
+        small, *large = [await send(client, "x" * size) for size in (10, 45_000, 45_000, 45_000)]
+        for gone in (small, large[0]):
+            with pytest.raises(TaskNotFoundError):
+                await client.get_task(GetTaskRequest(id=gone.id))
+        listed = await client.list_tasks(ListTasksRequest())
+    assert {task.id for task in listed.tasks} == {task.id for task in large[1:]}
+
+    store, context = BoundedTaskStore(3, 10), ServerCallContext(user=_CallerUser("ann"))
+    for number in range(3):
+        task = Task(id=f"t{number}", status=TaskStatus(state=TaskState.TASK_STATE_COMPLETED))
+        await store.save(task, context)
+        await store.save(task, context)
+    assert [await store.get(f"t{number}", context) is None for number in range(3)] == [
+        True,
+        True,
+        False,
+    ]
 
 
 async def test_what_one_caller_begins_has_no_task_of_another_forgotten(url) -> None:

@@ -80,6 +80,8 @@ class AgentOptions:
     """Tasks at once; further ones are rejected."""
     max_kept: int = 1_000
     """Of each caller: tasks that have ended, or wait for an answer, and are still known."""
+    max_kept_bytes: int = 64 << 20
+    """Of the same tasks together, as the protocol writes them; the last one is always known."""
 
 
 def agent_card(options: AgentOptions) -> AgentCard:
@@ -129,7 +131,7 @@ def agent_app(agent: Agent, gate: TokenGate, options: AgentOptions) -> ASGIApp:
     card = agent_card(options)
     handler = DefaultRequestHandlerV2(
         NewsExecutor(agent, options.max_running),
-        BoundedTaskStore(options.max_kept),
+        BoundedTaskStore(options.max_kept, options.max_kept_bytes),
         card,
         interrupted_task_timeout=_IDLE_SECONDS,
     )
