@@ -491,6 +491,9 @@ async def test_no_error_of_a_call_holds_a_secret(made, secrets, context_for) -> 
 async def test_secrets_come_from_the_environment_by_name() -> None:
     secrets = EnvironmentSecrets(environ={"TOKA_SECRET_GITHUB_TOKEN": "x"})
     assert await secrets.read("github-token") == "x"
+    for alike in ("github_token", "GitHub-Token"):  # The same variable under another permission.
+        with pytest.raises(SecretMissingError, match="Name it github-token"):
+            await secrets.read(alike)
     with pytest.raises(SecretMissingError, match="TOKA_SECRET_OTHER"):
         await secrets.read("other")
 

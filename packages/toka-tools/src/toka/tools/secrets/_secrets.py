@@ -42,7 +42,10 @@ class Secrets(Protocol):
 
 @attrs.frozen
 class EnvironmentSecrets:
-    """Secrets in environment variables: `github-token` is in `TOKA_SECRET_GITHUB_TOKEN`."""
+    """Secrets in environment variables: `github-token` is in `TOKA_SECRET_GITHUB_TOKEN`.
+
+    Names have no `_` here: `github_token` would be the same variable under another permission.
+    """
 
     prefix: str = "TOKA_SECRET_"
     environ: Mapping[str, str] = attrs.field(factory=lambda: os.environ, repr=False)
@@ -51,9 +54,15 @@ class EnvironmentSecrets:
         """Return the value of a secret.
 
         Raises:
-            SecretMissingError: The variable is not set, or empty.
+            SecretMissingError: The variable is not set, or empty, or the name has a `_`.
         """
         variable = self.prefix + name.upper().replace("-", "_")
+        if "_" in name or not is_secret_name(name):
+            raise SecretMissingError(
+                f"No variable stands for the secret {name[:80]!r} alone.",
+                hint=f"Name it {name.lower().replace('_', '-')[:80]}, which {variable[:80]} is.",
+                details={"secret": name[:80]},
+            )
         value = self.environ.get(variable, "")
         if not value:
             raise SecretMissingError(
