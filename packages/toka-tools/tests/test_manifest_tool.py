@@ -16,11 +16,17 @@ from toka.tools import (
     InvalidArgumentsError,
     InvalidManifestError,
     RemoteToolError,
+    SandboxUnavailableError,
     ToolRegistry,
     ToolTimeoutError,
     load_tool,
 )
-from toka.tools.manifests import JsonManifestTool, ManifestTool, parse_json_manifest
+from toka.tools.manifests import (
+    JsonManifestTool,
+    ManifestTool,
+    check_manifest,
+    parse_json_manifest,
+)
 from toka.tools.manifests._places import fixed_part
 
 if TYPE_CHECKING:
@@ -221,7 +227,7 @@ def _write(script: Path) -> Path:
 @linux
 @pytest.mark.skipif(not ORIGINALS.is_dir(), reason="the original's manifests are not here")
 @pytest.mark.parametrize(
-    "name", ["control-flow-analyzer", "date-validator", "dependency-visualizer", "raft-analyzer"]
+    "name", ["control-flow-analyzer", "date-validator", "dependency-visualizer"]
 )
 async def test_the_originals_run(name: str, tmp_path, workspace, context_for) -> None:
     found = load_tool(ORIGINALS / f"{name}.yaml", tmp_path)
@@ -235,6 +241,34 @@ async def test_the_originals_run(name: str, tmp_path, workspace, context_for) ->
     assert cast("Mapping[str, list[str]]", value["output"])["got"]
     with pytest.raises(InvalidArgumentsError):
         await registry.call(found.name, {"output_format": "gif", "validation_mode": "x"}, context)
+
+
+NETWORKED = """
+metadata: {name: asker, version: "1", description: Ask., created: "2025-07-06"}
+spec:
+  executable: {type: shell, path: ask.sh}
+  capabilities: {required: [network-access]}
+  security: {sandbox: {allow_network: ALLOWED, network_restrictions: ["localhost:8080"]}}
+"""
+
+
+@linux
+@pytest.mark.parametrize("allowed", [True, False])
+async def test_hosts_that_nothing_keeps_a_program_to_are_refused(
+    tmp_path, context_for, allowed: bool
+) -> None:
+    (tmp_path / "ask.sh").write_text("echo '[1]'")
+    path = tmp_path / "ask.yaml"
+    path.write_text(NETWORKED.replace("ALLOWED", str(allowed).lower()))
+    registry = ToolRegistry.of([load_tool(path)])
+    said = check_manifest(path).warnings
+    if not allowed:  # It has no network, so it reaches no other host either.
+        assert any("is allowed no network" in one for one in said)
+        assert await registry.call("asker", {}, context_for("proc:*:**"))
+        return
+    assert any("calls are refused" in one for one in said)
+    with pytest.raises(SandboxUnavailableError, match=r"localhost:8080 alone.*`allow_network: fa"):
+        await registry.call("asker", {}, context_for("proc:*:**"))
 
 
 @pytest.mark.parametrize(

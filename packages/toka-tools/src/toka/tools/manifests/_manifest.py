@@ -346,7 +346,12 @@ def _warnings(manifest: ToolManifest) -> list[str]:
     if sandbox.allow_network and not sandbox.network_restrictions:
         found.append("The network is allowed without saying which hosts.")
     if sandbox.network_restrictions:
-        found.append("The network's hosts are not held to: a program has all of it or none.")
+        found.append(
+            "Its calls are refused: no sandbox here keeps a program to the hosts that"
+            " network_restrictions names."
+            if sandbox.allow_network
+            else "It names hosts in network_restrictions, and is allowed no network."
+        )
     declared = {*manifest.spec.capabilities.required, *manifest.spec.capabilities.optional}
     for used, capability in (
         (sandbox.allow_network, "network-access"),

@@ -17,7 +17,12 @@ import msgspec
 
 from toka.capability.core import quote_resource
 from toka.tools._deadline import shorter
-from toka.tools._errors import AccessDeniedError, FileMissingError, InvalidManifestError
+from toka.tools._errors import (
+    AccessDeniedError,
+    FileMissingError,
+    InvalidManifestError,
+    SandboxUnavailableError,
+)
 from toka.tools._result import ToolResult
 from toka.tools.files._paths import file_request, open_parent, resolve
 from toka.tools.manifests._arguments import options, with_defaults
@@ -119,7 +124,8 @@ class ManifestTool:
 
         Raises:
             AccessDeniedError: Something that it needs is not granted.
-            SandboxUnavailableError: This machine cannot keep it in.
+            SandboxUnavailableError: This machine cannot keep it in, or nothing here can: it wants
+                a network of some hosts alone.
             FileMissingError: Its program is not there.
             CommandStartError: It, or its interpreter, could not be started.
             InvalidArgumentsError: A value cannot be passed to a program.
@@ -133,12 +139,25 @@ class ManifestTool:
                     hint="Ask for that permission.",
                     details={"tool": self.name, "request": request},
                 )
+        self._check_network()
         level = context.sandbox.level.at_least(SandboxLevel.LANDLOCK)
         async with self._alone(), scratch() as home:
             finished = await run_job(self._job(arguments, context, home), context, level)
         value = {"output": _output(finished), **finished_value(finished, level)}
         spent = context.clock.monotonic() - started
         return ToolResult(value, truncated=finished.ended_by is not None, duration_ns=spent)
+
+    def _check_network(self) -> None:
+        sandbox = self.manifest.spec.security.sandbox
+        if sandbox.allow_network and sandbox.network_restrictions:
+            hosts = ", ".join(sandbox.network_restrictions)[:200]
+            raise SandboxUnavailableError(
+                f"{self.name} is to reach {hosts} alone, and no sandbox here keeps a program to"
+                " some hosts.",
+                hint="Write `allow_network: false`, or leave out `network_restrictions` to give it"
+                " all of the network.",
+                details={"tool": self.name, "hosts": list(sandbox.network_restrictions)},
+            )
 
     def _places(self, workspace: Workspace) -> Places:
         spec = self.manifest.spec
