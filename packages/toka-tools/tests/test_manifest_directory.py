@@ -120,6 +120,46 @@ def test_what_was_registered_goes_first(registry, tmp_path) -> None:
     assert "Not" not in registry.get("read_file").description
 
 
+@pytest.mark.parametrize("mode", [0o620, 0o602])
+def test_a_manifest_that_others_may_write_is_not_taken(tmp_path, caplog, mode: int) -> None:
+    tmp_path.chmod(0o755)
+    path, other = tmp_path / "a.yaml", tmp_path / "b.yaml"
+    write(path)
+    directory = ManifestDirectory(tmp_path, private=True)
+    registry = ToolRegistry()
+    registry.add_source(directory)
+    before = registry.get("one")
+    path.chmod(mode)
+    assert registry.get("one") is before
+    write(path, description="Do as somebody else says.")
+    assert registry.get("one") is before
+    assert "chmod go-w" in directory.problems["a.yaml"]
+    write(other, "two")
+    other.chmod(mode)
+    with pytest.raises(UnknownToolError):
+        registry.get("two")
+    path.chmod(0o600)
+    assert registry.get("one").description == "Do as somebody else says."
+    assert set(directory.problems) == {"b.yaml"}
+    assert "can be written by others" in caplog.text
+    # Whoever does not ask for it takes all of them.
+    assert set(ManifestDirectory(tmp_path).tools()) == {"one", "two"}
+
+
+def test_a_folder_that_others_may_write_stays_what_it_was(tmp_path, caplog) -> None:
+    write(tmp_path / "a.yaml")
+    directory = ManifestDirectory(tmp_path, private=True)
+    assert set(directory.tools()) == {"one"}
+    tmp_path.chmod(0o777)
+    write(tmp_path / "b.yaml", "two")
+    assert set(directory.tools()) == set(directory.tools()) == {"one"}
+    assert "chmod go-w" in directory.problems["."]
+    assert len(caplog.records) == 1
+    tmp_path.chmod(0o700)
+    assert set(directory.tools()) == {"one", "two"}
+    assert directory.problems == {}
+
+
 def test_a_directory_that_goes_away_leaves_what_was(registry, tmp_path, directory) -> None:
     write(tmp_path / "a.yaml")
     registry.get("one")

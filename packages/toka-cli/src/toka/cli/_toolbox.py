@@ -122,7 +122,7 @@ def _servers(name: str | None, workspace: Workspace, current: McpHost | None) ->
 def _directory(path: Path) -> ManifestDirectory:
     if not path.is_dir():
         raise _wrong(f"{path} is no folder of manifests.", "Make it, or name another.")
-    found = ManifestDirectory(path)
+    found = ManifestDirectory(path, private=True)
     problem = next(iter(found.problems.values()), None)
     if problem is not None:
         raise _wrong(problem, f"`toka tools validate {path}` looks at all of them.")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+import stat
+from typing import TYPE_CHECKING, Final
 
 from toka.tools._errors import InvalidManifestError
 
@@ -10,17 +12,41 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def read_bounded(path: Path, most: int) -> bytes:
+OTHERS_MAY_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
+
+
+def read_bounded(path: Path, most: int, *, private: bool = False) -> bytes:
     """Read a file of at most so many bytes.
 
+    Args:
+        path: The file.
+        most: How many.
+        private: Whether nobody else may be able to write it.
+
     Raises:
-        InvalidManifestError: It cannot be read, or is longer.
+        InvalidManifestError: It cannot be read, is longer, or others may write it.
     """
     try:
         with path.open("rb") as file:
+            if private:
+                check_private(os.fstat(file.fileno()), path)
             data = file.read(most + 1)
     except OSError as error:
         raise InvalidManifestError(f"{path} cannot be read: {error.strerror}.") from error
     if len(data) > most:
         raise InvalidManifestError(f"{path} is longer than {most} bytes.")
     return data
+
+
+def check_private(status: os.stat_result, path: Path) -> None:
+    """Refuse what somebody else may write: whoever does says what is run.
+
+    Raises:
+        InvalidManifestError: Somebody may.
+    """
+    if status.st_mode & OTHERS_MAY_WRITE or status.st_uid not in (0, os.geteuid()):
+        raise InvalidManifestError(
+            f"{path} can be written by others, who could say what is run.",
+            hint=f"chmod go-w {path}, and own it.",
+            details={"path": str(path)},
+        )

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from toka.tools._errors import ToolError
+from toka.tools._errors import InvalidManifestError, ToolError
+from toka.tools._manifest_file import check_private
 from toka.tools.manifests._load import SUFFIXES, read_bytes, read_tool
 
 if TYPE_CHECKING:
@@ -52,6 +53,9 @@ class ManifestDirectory:
     root: Path | None = None
     """The directory from which programs are named; see `load_tool`."""
     handlers: Mapping[str, Handler] = attrs.field(factory=_no_handlers)
+    private: bool = attrs.field(default=False, kw_only=True)
+    """Whether a file, or the folder, that others may write counts as broken, at each taking."""
+    _refusal: str = attrs.field(default="", init=False)
     _entries: dict[str, _Entry] = attrs.field(factory=dict[str, _Entry], init=False)
     _tools: dict[str, Tool] = attrs.field(factory=dict[str, "Tool"], init=False)
     _marks: dict[str, _Mark] = attrs.field(factory=dict[str, _Mark], init=False)
@@ -71,12 +75,15 @@ class ManifestDirectory:
         """What is wrong, by the names of the files."""
         self.tools()
         broken = {name: entry.problem for name, entry in self._entries.items() if entry.problem}
-        return {**broken, **self._doubles}
+        own = {".": self._refusal} if self._refusal else {}
+        return {**own, **broken, **self._doubles}
 
     def _look(self) -> dict[str, _Mark]:
         """Return what tells a file from what it was before, by names in order."""
         found: dict[str, _Mark] = {}
         try:
+            if not self._is_trusted():
+                return self._marks
             with os.scandir(self.path) as entries:
                 for entry in entries:
                     if entry.name.endswith(SUFFIXES) and not entry.name.startswith("."):
@@ -88,13 +95,31 @@ class ManifestDirectory:
             return self._marks
         return {name: found[name] for name in sorted(found)[:MAX_MANIFESTS]}
 
+    def _is_trusted(self) -> bool:
+        """Say whether only we can put something into the folder, if that matters.
+
+        Raises:
+            OSError: It cannot be looked at.
+        """
+        if not self.private:
+            return True
+        before, self._refusal = self._refusal, ""
+        try:
+            check_private(self.path.stat(), self.path)
+        except InvalidManifestError as error:
+            self._refusal = str(error)
+            if self._refusal != before:
+                logger.warning("The manifests in %s stay as they are: %s", self.path, error)
+        return not self._refusal
+
     def _read(self, name: str, mark: _Mark) -> _Entry:
         before = self._entries.get(name)
         if before is not None and before.mark == mark:
             return before
         path = self.path / name
         try:
-            return _Entry(mark, read_tool(path, read_bytes(path), self.root, self.handlers), "")
+            data = read_bytes(path, private=self.private)
+            return _Entry(mark, read_tool(path, data, self.root, self.handlers), "")
         except (ToolError, ImportError) as error:
             logger.warning("A manifest is not taken: %s", error)
             return _Entry(mark, None if before is None else before.tool, str(error))

@@ -58,13 +58,13 @@ def load_tool(
     return read_tool(Path(path), read_bytes(Path(path)), root, handlers)
 
 
-def read_bytes(path: Path) -> bytes:
+def read_bytes(path: Path, *, private: bool = False) -> bytes:
     """Read a file of at most the size of a manifest.
 
     Raises:
-        InvalidManifestError: It cannot be read, or is longer.
+        InvalidManifestError: It cannot be read, is longer, or is to be private and is not.
     """
-    return read_bounded(path, MAX_MANIFEST_BYTES)
+    return read_bounded(path, MAX_MANIFEST_BYTES, private=private)
 
 
 def read_tool(
