@@ -6,9 +6,11 @@ the arguments. So nobody is asked twice for one effect.
 
 from __future__ import annotations
 
+import unicodedata
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import attrs
+from msgspec import UNSET
 
 from toka.kernel import ApprovalRequested
 from toka.runtime import Rejected
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     import msgspec
 
     from toka.agent_runtime._session import Session
-    from toka.kernel import ApprovalState, KernelState
+    from toka.kernel import ApprovalState, Inquiry, KernelState
     from toka.types import EntityId
 
 
@@ -35,8 +37,7 @@ class ApprovalPolicy:
 
 
 MAX_NAME: Final = 64
-MAX_QUESTION: Final = 1_000
-"""Characters, of up to four bytes each."""
+MAX_QUESTION_BYTES: Final = 4_096
 
 DEFAULT_POLICY: Final = ApprovalPolicy()
 
@@ -47,6 +48,8 @@ class Answer:
 
     approval: EntityId
     approved: bool
+    inquiry: Inquiry | None = None
+    """What was answered besides yes or no, where that was asked."""
 
 
 @attrs.define(eq=False)
@@ -63,6 +66,7 @@ class Approvals:
         arguments: msgspec.Raw,
         question: str,
         policy: ApprovalPolicy | None = None,
+        form: msgspec.Raw = NULL,
     ) -> Answer:
         """Return the answer to a question, as soon as there is one.
 
@@ -71,6 +75,7 @@ class Approvals:
             arguments: Of that step; the answer is good for no others.
             question: For a person to read.
             policy: The run's own if None.
+            form: JSON Schema of what is to be answered; `null` where yes or no is all.
 
         Raises:
             Rejected: The kernel does not take the request.
@@ -78,21 +83,23 @@ class Approvals:
         """
         text = bytes(arguments)
         bound, shown = digest(text), arguments if len(text) <= MAX_SHOWN_BYTES else NULL
-        # Names and questions are made of what others wrote; what is asked fits the kernel's limits.
-        name, question = name[:MAX_NAME], question[:MAX_QUESTION]
-        approval = self._asked(name, bound)
+        name, question = name[:MAX_NAME], _fitting(question)
+        approval = self._asked(name, bound, form)
         if approval is None:
             request = self._draft(name, bound, question, policy or self.policy, shown)
-            approval = await self._request(request)
+            approval = await self._request(attrs.evolve(request, form=form))
         self._taken.add(approval)
-        return Answer(approval, await self._wait(approval) == "approve")
+        approved = await self._wait(approval) == "approve"
+        known = self.session.runtime.state.approvals.get(approval)
+        inquiry = None if known is None or known.inquiry is UNSET else known.inquiry
+        return Answer(approval, approved, inquiry)
 
-    def _asked(self, name: str, arguments: bytes) -> EntityId | None:
+    def _asked(self, name: str, arguments: bytes, form: msgspec.Raw) -> EntityId | None:
         state = self.session.runtime.state
         task = state.task(self.session.task)
         for approval in () if task is None else task.approvals:
             known = state.approvals.get(approval)
-            if known and approval not in self._taken and _is_for(known, name, arguments):
+            if known and approval not in self._taken and _is_for(known, name, arguments, form):
                 return approval
         return None
 
@@ -144,5 +151,12 @@ class Approvals:
         return answer(self.session.runtime.state)
 
 
-def _is_for(known: ApprovalState, name: str, arguments: bytes) -> bool:
-    return known.name == name and known.arguments == arguments
+def _is_for(known: ApprovalState, name: str, arguments: bytes, form: msgspec.Raw) -> bool:
+    asked = NULL if known.inquiry is UNSET else known.inquiry.form
+    return (known.name, known.arguments, asked) == (name, arguments, form)
+
+
+def _fitting(question: str) -> str:
+    """Return a question as the kernel takes it: it may be made of what anybody wrote."""
+    text = unicodedata.normalize("NFC", question.encode(errors="backslashreplace").decode())
+    return text.encode()[:MAX_QUESTION_BYTES].decode(errors="ignore")

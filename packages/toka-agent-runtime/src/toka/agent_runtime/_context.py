@@ -19,7 +19,7 @@ from toka.agent_runtime._mail import receive
 from toka.agent_runtime._model_steps import Conversation, ModelSettings
 from toka.agent_runtime._retry import NO_RETRY, RetryPolicy
 from toka.agent_runtime._steps import Outcome, Place, Plan, Step, step_key
-from toka.agent_runtime._tool_steps import tool_step
+from toka.agent_runtime._tool_steps import run_tool
 from toka.llm_gateway import DEFAULT_MAX_OUTPUT_TOKENS, ModelMessage, ToolSchema
 from toka.types import (
     NANOSECONDS,
@@ -167,10 +167,15 @@ class TaskContext:
             ResultInvalid: The arguments are not JSON.
 
         """
-        step, call = tool_step(
-            self._run, name, arguments, retry=retry, timeout=timeout, in_doubt=in_doubt
+        return await run_tool(
+            self._run,
+            self._place,
+            name,
+            arguments,
+            retry=retry,
+            timeout=timeout,
+            in_doubt=in_doubt,
         )
-        return decode(await self._run.steps.run(self._place, step, call))
 
     async def model(
         self,

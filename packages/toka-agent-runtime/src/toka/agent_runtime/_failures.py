@@ -39,6 +39,7 @@ from toka.tools import (
     InvalidArgumentsError,
     InvalidToolError,
     PathDeniedError,
+    PersonDeclinedError,
     UnknownToolError,
 )
 from toka.types import NULL, Failure, TokaError
@@ -70,6 +71,7 @@ _FINAL: Final = frozenset(
         ModelNotFound,
         NoModel,
         PathDeniedError,
+        PersonDeclinedError,
         QuotaExhausted,
         ResponseInvalid,
         ResponseTooLarge,

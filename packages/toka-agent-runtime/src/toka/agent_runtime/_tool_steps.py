@@ -7,39 +7,59 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from toka.agent_runtime._encoding import decode, encode
+from toka.agent_runtime._questions import question_step
 from toka.agent_runtime._retry import NO_RETRY
 from toka.agent_runtime._steps import Outcome, Plan, Step, step_key
-from toka.tools import Tool, ToolError, UnknownToolError, VariableEffect, effect_of
+from toka.tools import AsksPerson, Tool, ToolError, UnknownToolError, VariableEffect, effect_of
 from toka.types import NANOSECONDS
 
 if TYPE_CHECKING:
     from toka.agent_runtime._retry import RetryPolicy
     from toka.agent_runtime._run import Run
-    from toka.agent_runtime._steps import Call
-    from toka.types import InDoubt, JsonObject, SideEffect
+    from toka.agent_runtime._steps import Call, Place
+    from toka.types import InDoubt, Json, JsonObject, SideEffect
 
 GRACE: Final = NANOSECONDS
 """A tool that keeps its own time gets this much more, to say what it had done by then."""
 
 
-def tool_step(
+async def run_tool(
     run: Run,
+    place: Place,
     name: str,
     arguments: JsonObject,
     *,
     retry: RetryPolicy = NO_RETRY,
-    timeout: int | None = None,
+    timeout: int | None = None,  # noqa: ASYNC109 - the host's clock counts it
     in_doubt: InDoubt | None = None,
-) -> tuple[Step, Call]:
-    """Return the step that a tool call is, and what does it.
-
-    Whatever is wrong with the call becomes the outcome of the step.
+) -> Json:
+    """Call a tool as a step, and return what it returned.
 
     Raises:
+        StepFailed: It failed or was refused.
         ResultInvalid: The arguments are not JSON.
 
     """
     tool = _find(run, name)
+    step, call = _tool_step(run, tool, name, arguments, retry, timeout, in_doubt)
+    if isinstance(tool, AsksPerson):
+        step, call = await question_step(run, place, tool, step, timeout)
+    return decode(await run.steps.run(place, step, call))
+
+
+def _tool_step(
+    run: Run,
+    tool: Tool | None,
+    name: str,
+    arguments: JsonObject,
+    retry: RetryPolicy,
+    timeout: int | None,
+    in_doubt: InDoubt | None,
+) -> tuple[Step, Call]:
+    """Return the step that a tool call is, and what does it.
+
+    Whatever is wrong with the call becomes the outcome of the step.
+    """
     encoded = encode(arguments, f"The arguments of {name}")
     # From here on they are what will be read back from the log.
     checked = decode(encoded)
