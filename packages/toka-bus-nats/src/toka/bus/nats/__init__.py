@@ -11,6 +11,7 @@ from toka.bus.nats._errors import (
     UndecodableItem,
 )
 from toka.bus.nats._subscription import ACK_WAIT, NatsSubscription
+from toka.bus.nats._trace import Traced
 
 __all__ = [
     "ACK_WAIT",
@@ -26,5 +27,6 @@ __all__ = [
     "NatsSubscription",
     "PublishRefused",
     "Publishable",
+    "Traced",
     "UndecodableItem",
 ]

@@ -25,13 +25,17 @@ from toka.bus.nats._codec import Codec, Publishable
 from toka.bus.nats._errors import BusUnavailable, PublishRefused
 from toka.bus.nats._subjects import check_name, subject_of
 from toka.bus.nats._subscription import ACK_WAIT, NatsSubscription
+from toka.bus.nats._trace import Traced, headers_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from types import TracebackType
-    from typing import Self
+    from typing import Self, TypeAlias
 
     from nats.js.api import PubAck
+
+    _Message: TypeAlias = tuple[str, str, bytes, dict[str, str]]
+    """The identifier of an item, its subject, its bytes and what is told of its trace."""
 
 T = TypeVar("T", bound=Publishable)
 
@@ -61,13 +65,21 @@ class NatsBus(Generic[T]):
     works on asyncio. A lost connection is made again for as long as the bus is open.
     """
 
-    def __init__(self, client: Client, stream: str, codec: Codec[T], patience: float) -> None:
+    def __init__(
+        self,
+        client: Client,
+        stream: str,
+        codec: Codec[T],
+        patience: float,
+        tracing: Traced | None = None,
+    ) -> None:
         """Use a connection; `NatsBus.open` is what callers want."""
         self._client = client
         self._context = JetStreamContext(client)
         self._stream = stream
         self._codec = codec
         self._patience = patience
+        self._tracing = tracing
         self._closed = False
         self._awaited: set[asyncio.Future[PubAck]] = set()
 
@@ -83,6 +95,7 @@ class NatsBus(Generic[T]):
         duplicate_window: float = 120.0,
         patience: float = PATIENCE,
         credentials: str | None = None,
+        tracing: Traced | None = None,
     ) -> NatsBus[T]:
         """Connect, and make the stream if there is none.
 
@@ -96,6 +109,8 @@ class NatsBus(Generic[T]):
                 twice the patience, or a retry could store an item twice.
             patience: Seconds to go on trying while no server answers.
             credentials: The path of a credentials file of NATS.
+            tracing: What knows the open span, which is told along with what is published. Without
+                it no trace is.
 
         Raises:
             InvalidName: The stream's name cannot be part of a subject.
@@ -114,7 +129,7 @@ class NatsBus(Generic[T]):
             max_msgs=-1 if max_items is None else max_items,
             duplicate_window=duplicate_window,
         )
-        bus = cls(Client(), stream, Codec(item_type), patience)
+        bus = cls(Client(), stream, Codec(item_type), patience, tracing)
         try:
             with anyio.fail_after(patience):
                 await bus._connect([servers] if isinstance(servers, str) else servers, credentials)
@@ -167,14 +182,15 @@ class NatsBus(Generic[T]):
         """
         if self._closed:
             raise BusClosed
+        trace = headers_of(self._tracing)
         messages = [
-            (item.id, subject_of(self._stream, item.kind), self._codec.encode(item))
+            (item.id, subject_of(self._stream, item.kind), self._codec.encode(item), trace)
             for item in items
         ]
         for start in range(0, len(messages), _WINDOW):
             await self._deliver(messages[start : start + _WINDOW], start)
 
-    async def _deliver(self, messages: list[tuple[str, str, bytes]], before: int) -> None:
+    async def _deliver(self, messages: list[_Message], before: int) -> None:
         """Send until everything is acknowledged; `before` counts what earlier windows stored."""
         total, deadline = len(messages), anyio.current_time() + self._patience
         while messages:
@@ -186,16 +202,15 @@ class NatsBus(Generic[T]):
             if messages:
                 await anyio.sleep(_RETRY)
 
-    async def _send(
-        self, messages: list[tuple[str, str, bytes]], seconds: float
-    ) -> list[tuple[str, str, bytes]]:
+    async def _send(self, messages: list[_Message], seconds: float) -> list[_Message]:
         """Send each message once and return those that nobody acknowledged in time."""
         acknowledgements: list[asyncio.Future[PubAck]] = []
         try:
-            for item_id, subject, data in messages:
+            for item_id, subject, data, trace in messages:
+                headers = {"Nats-Msg-Id": item_id, **trace}
                 acknowledgements.append(
                     await self._context.publish_async(  # pyright: ignore[reportUnknownMemberType] - Dict
-                        subject, data, headers={"Nats-Msg-Id": item_id}, stream=self._stream
+                        subject, data, headers=headers, stream=self._stream
                     )
                 )
             self._awaited.update(acknowledgements)
@@ -208,7 +223,7 @@ class NatsBus(Generic[T]):
         finally:
             self._awaited.difference_update(acknowledgements)
             lost = [not _stored(each) for each in acknowledgements]
-        for (item_id, _, _), answer in zip(messages, acknowledgements, strict=False):
+        for (item_id, *_), answer in zip(messages, acknowledgements, strict=False):
             _raise_refusal(item_id, answer)
         sent = len(acknowledgements)
         unacknowledged = [each for each, gone in zip(messages, lost, strict=False) if gone]

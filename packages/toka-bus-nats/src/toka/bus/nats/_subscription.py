@@ -15,6 +15,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from toka.bus.core import Gap
 from toka.bus.nats._errors import DurableDiffers, UndecodableItem
 from toka.bus.nats._subjects import check_name, subject_filter
+from toka.bus.nats._trace import trace_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,6 +71,7 @@ class NatsSubscription(Generic[T]):
         self._pull: JetStreamContext.PullSubscription | None = None
         self._buffer: deque[Msg] = deque()
         self._taken: list[Msg] = []
+        self._traces: list[str] = []
         self._lag = 0
         self._closed = False
 
@@ -136,6 +138,19 @@ class NatsSubscription(Generic[T]):
         return self._lag + len(self._buffer)
 
     @property
+    def trace(self) -> str:
+        """Return the `traceparent` of what was handed out last; empty if nobody recorded it.
+
+        It is the parent of what is done with the item: `tracing.span("...", parent=items.trace)`.
+        """
+        return self._traces[-1] if self._traces else ""
+
+    @property
+    def traces(self) -> tuple[str, ...]:
+        """Return the `traceparent` of each that `receive` returned last, in the same order."""
+        return tuple(self._traces)
+
+    @property
     def closed(self) -> bool:
         """Say whether the subscription was closed."""
         return self._closed
@@ -145,6 +160,7 @@ class NatsSubscription(Generic[T]):
 
     async def __anext__(self) -> T | Gap:
         await self._acknowledge()
+        self._traces = []
         while await self._fill():
             item = await self._next()
             if item is not None:
@@ -155,6 +171,7 @@ class NatsSubscription(Generic[T]):
     async def receive(self) -> list[T | Gap]:
         """Return all that is there, waiting until there is something; an empty list is the end."""
         await self._acknowledge()
+        self._traces = []
         items: list[T | Gap] = []
         while not items and await self._fill():
             while self._buffer:
@@ -171,6 +188,7 @@ class NatsSubscription(Generic[T]):
             missed = await self._missed(sequence)
             if missed:
                 self._seen += missed
+                self._traces.append("")
                 return Gap(missed)
         self._buffer.popleft()
         self._seen = max(self._seen, sequence)
@@ -179,7 +197,10 @@ class NatsSubscription(Generic[T]):
             item = self._codec.decode(message.data)
         except msgspec.DecodeError as error:
             raise UndecodableItem(message.subject, sequence, str(error)) from error
-        return item if self._wanted is None or self._wanted(item) else None
+        if self._wanted is not None and not self._wanted(item):
+            return None
+        self._traces.append(trace_in(message.headers))
+        return item
 
     async def _missed(self, sequence: int) -> int:
         """Count the messages between what was seen and `sequence` that the stream has dropped.
