@@ -29,16 +29,18 @@ if TYPE_CHECKING:
 _CALLS: Final = 300
 _STREAMS: Final = 40
 _AT_ONCE: Final = 32
-_MANY: Final = 5_000
+_MANY: Final = 20_000
 _PROMPT: Final = "Explain this function to a new colleague, with an example. " * 5
 _BODY: Final = {"model": "m", "messages": [{"role": "user", "content": _PROMPT}]}
 _GATEWAY: Final = str(Path(__file__).with_name("_llm_gateway.py"))
+_LITELLM: Final = "import os; os.environ['LITELLM_LOCAL_MODEL_COST_MAP'] = 'True'; import litellm"
+"""Without the setting, its import asks another machine for prices."""
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
 def measures() -> list[Measure]:
     """Return what is measured."""
-    clients = {"ours": ours, "bare aiohttp": bare, "openai": openai}
+    clients = {"ours": ours, "bare aiohttp": bare, "openai": openai, "litellm": litellm}
     return [
         Measure(
             "one call after another, processor time",
@@ -61,12 +63,9 @@ def measures() -> list[Measure]:
         Measure(
             "a stream, checked and assembled, processor time",
             "ms/chunk",
-            {
-                "ours": partial(_cpu_stream, ours),
-                "bare aiohttp": partial(_cpu_stream, bare),
-                "openai": partial(_cpu_stream, openai),
-            },
-            [at_most(3.75, times="bare aiohttp")],
+            {name: partial(_cpu_stream, client) for name, client in clients.items()},
+            # Validated is passed through, too: there is one way, and the harder bar is for that.
+            [at_most(3.75, times="bare aiohttp"), at_most(2, times="bare aiohttp")],
         ),
         Measure(
             "the server, processor time",
@@ -98,6 +97,7 @@ def measures() -> list[Measure]:
             {
                 "ours": partial(_import, "import toka.llm_gateway", _seconds),
                 "openai": partial(_import, "import openai", _seconds),
+                "litellm": partial(_import, _LITELLM, _seconds),
                 "aiohttp": partial(_import, "import aiohttp", _seconds),
             },
             [at_most(0.1)],
@@ -109,6 +109,7 @@ def measures() -> list[Measure]:
                 "ours": partial(_import, "import toka.llm_gateway", _memory),
                 "ours, with aiohttp": partial(_import, "import toka.llm_gateway, aiohttp", _memory),
                 "openai": partial(_import, "import openai", _memory),
+                "litellm": partial(_import, _LITELLM, _memory),
             },
             [at_most(25)],
         ),
@@ -198,6 +199,31 @@ def openai(address: str) -> Client:
         return sum([bool(chunk.choices[0].delta.content) async for chunk in chunks])
 
     return Client(call, stream, client.close)
+
+
+def litellm(address: str) -> Client:
+    """Return LiteLLM's SDK, with its own prices."""
+    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+    try:
+        import litellm as sdk
+    except ImportError as error:
+        raise NotInstalled("litellm") from error
+    sdk.suppress_debug_info = True
+    body: dict[str, Any] = {
+        "model": "openai/m",
+        "messages": _BODY["messages"],
+        "api_base": f"{address}/v1",
+        "api_key": "any",
+    }
+
+    async def call() -> None:
+        await sdk.acompletion(**body)
+
+    async def stream() -> int:
+        chunks = await sdk.acompletion(**body, stream=True)
+        return sum([bool(chunk.choices[0].delta.content) async for chunk in chunks])
+
+    return Client(call, stream, sdk.close_litellm_async_clients)
 
 
 def _with(make: Callable[[str], Client], work: Callable[[Client], Awaitable[float]]) -> float:
