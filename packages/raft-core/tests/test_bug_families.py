@@ -1,7 +1,7 @@
 """The 14 families of bugs that Raft implementations have had, as far as a core without I/O goes.
 
 Number 14, telling torn from corrupted records, is about files, and so is the other half of 6, 7
-and 13; they belong to the storage. Here stands what the core has to contribute.
+and 13: tests of raft-storage carry these numbers. Here stands what the core has to contribute.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Small groups under loss, delay, duplication, reordering, crashes and changes of members.
 
-Everything comes from a seed. The full simulator, with its disk model and its ablations, is to be a
-part of the package; this is what keeps the core honest until then. Storage writes are asynchronous
-here: a crash loses every write that its storage thread had not done.
+Everything comes from a seed. It is a second opinion beside `raft_core.simulation`, with other code
+and other promises. Storage writes are asynchronous here: a crash loses every write that its storage
+thread had not done.
 """
 
 from __future__ import annotations

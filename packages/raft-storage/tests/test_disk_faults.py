@@ -99,7 +99,7 @@ def test_after_a_failure_of_the_disk_nothing_is_done_any_more(operation):
             use()
 
 
-def test_after_a_failed_sync_the_process_cannot_open_the_store_again():
+def test_family_13_after_a_failed_sync_the_process_cannot_open_the_store_again():
     disk, store = open_one()
     disk.faults.before = failing("sync")
     with pytest.raises(WriteFailedError):
@@ -112,7 +112,7 @@ def test_after_a_failed_sync_the_process_cannot_open_the_store_again():
     assert FileStorage.open(disk.folder()).last_index() == 1
 
 
-def test_a_new_process_reads_what_the_disk_holds_and_not_what_the_system_kept():
+def test_family_13_a_new_process_reads_what_the_disk_holds_and_not_what_the_system_kept():
     disk, store = open_one()
     disk.faults.before = failing("sync")
     with pytest.raises(WriteFailedError):

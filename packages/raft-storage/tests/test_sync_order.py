@@ -16,7 +16,7 @@ TINY = Settings(segment_size=500)
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_when_a_write_returns_nothing_but_notes_is_unsynced(seed):
+def test_family_07_when_a_write_returns_nothing_but_notes_is_unsynced(seed):
     chance = Random(seed)  # noqa: S311 - repeatable
     disk = SimulatedDisk()
     store, model = FileStorage.create(disk.folder(), TINY), MemoryStorage()
