@@ -47,6 +47,10 @@ async def test_filters_leave_what_fits(served, run, limit, order):
     assert await pages(served, f"{how}&agent={run}/hello") == of_agent
     tasks = [event for event in of_agent if event["kind"].startswith("task.")]
     assert await pages(served, f"{how}&agent={run}/hello&kind=task") == tasks
+    others = [event for event in of_agent if event not in tasks]
+    assert await pages(served, f"{how}&agent={run}/hello&without=task") == others
+    rest = [event for event in others if not event["kind"].startswith("step.")]
+    assert await pages(served, f"{how}&agent={run}/hello&without=task&without=step.") == rest
     started = [event for event in tasks if event["kind"] == "task.started.v1"]
     assert await pages(served, f"{how}&run={run}&kind=task.started.v1") == started
     assert await pages(served, f"{how}&run={run}&kind=task.started&text=NOBODY") == []

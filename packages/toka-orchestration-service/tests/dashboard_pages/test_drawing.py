@@ -55,6 +55,7 @@ def task(number: int, *attempts: tuple[int, int | None], state: str = "completed
                 "state": state,
                 "started": moment(began),
                 "ended": None if ended is None else moment(ended),
+                "reason": "It hung up." if n < len(attempts) - 1 else "",
             }
             for n, (began, ended) in enumerate(attempts)
         ],
@@ -81,7 +82,10 @@ def test_attempts_lie_where_they_were():
     tasks = [task(0, (0, 2), (5, 10)), task(1)]
     scale = _timeline.scale_of(tasks, NOW)
     rows = _timeline.rows_of(tasks, [], scale, opened="", cut=False)
-    assert [(bar.x, bar.width) for bar in rows[0].bars] == [(0.0, 20.0), (50.0, 50.0)]
+    bars = rows[0].bars
+    assert [(bar.x, bar.width) for bar in bars] == [(0.0, 20.0), (20.0, 30.0), (50.0, 50.0)]
+    assert bars[0].title == "attempt 1, completed: It hung up. · 2.0 s"
+    assert (bars[1].tone, bars[1].title) == ("pause", "wait before attempt 2 · 3.0 s")
     assert rows[1].bars == ()
 
 

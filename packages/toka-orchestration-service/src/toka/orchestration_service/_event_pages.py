@@ -40,6 +40,7 @@ async def list_events(call: Call) -> EventPage:
     text = call.text("text").casefold()
     if len(text) > MAX_TEXT:
         raise MalformedRequest(f"A text that is searched for has at most {MAX_TEXT} characters.")
+    unwanted = tuple(f"{kind.removesuffix('.')}." for kind in call.texts("without"))
     window = await read_window(
         call.service.runtime,
         Window(
@@ -50,7 +51,9 @@ async def list_events(call: Call) -> EventPage:
             stream=AgentId(agent) if agent else None,
             kinds=_kinds(call),
         ),
-        sees=lambda stored: not text or text in _text_of(stored),
+        sees=lambda stored: (
+            not f"{stored.kind}.".startswith(unwanted) and (not text or text in _text_of(stored))
+        ),
     )
     events = tuple(render_event(logged) for logged in window.events)
     return EventPage(events, window.next, window.scanned, window.reached)

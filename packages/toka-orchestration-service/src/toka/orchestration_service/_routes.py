@@ -333,6 +333,7 @@ ROUTES: Final = (
             *_PAGE,
             _ORDER,
             Parameter("kind", "Only this kind, or kinds that begin so.", repeated=True),
+            Parameter("without", "No kind that is this one, or begins so.", repeated=True),
             Parameter("run", "Only events of this run."),
             _AGENT,
             _TEXT,

@@ -29,7 +29,10 @@ MARKS: Final = 200
 """Of all tasks: marks in their rows."""
 _NO_SPANS: Final[Mapping[str, Any]] = {"spans": [], "next": None}
 EVENTS: Final = 50
-_FILTERS: Final = ("text", "kind", "run", "agent")
+_FILTERS: Final = ("text", "kind", "run", "agent", "leases")
+_LEASES: Final = "lease"
+"""Kinds that say that somebody is still at work, every ten seconds: most of the log of who waits,
+and nothing that people look for."""
 _RUN_STATES: Final = ("running", "paused", "interrupted", "completed", "failed", "cancelled")
 _TASK_STATES: Final = ("running", "asking", "failed")
 """What people look for among many tasks."""
@@ -125,7 +128,9 @@ async def _agent(api: Api) -> Context:
         "detail": await api.get("/v1/agents/{agent}", agent=agent),
         "mailbox": await api.get_if_allowed("/v1/mailboxes/{agent}", {"limit": "20"}, agent=agent),
         "held": await api.get_if_allowed("/v1/capabilities/{agent}", agent=agent),
-        "log": await api.get_if_allowed("/v1/log", {"agent": agent, "limit": "15"}),
+        "log": await api.get_if_allowed(
+            "/v1/log", {"agent": agent, "without": _LEASES, "limit": "15"}
+        ),
     }
 
 
@@ -143,7 +148,9 @@ async def _approvals(api: Api) -> Context:
 
 async def _events(api: Api) -> Context:
     asked = _asked(api, "after", *_FILTERS)
-    page = await api.get("/v1/log", {**asked, "limit": str(EVENTS)})
+    without = "" if asked["leases"] or asked["kind"].startswith(_LEASES) else _LEASES
+    wanted = {name: text for name, text in asked.items() if name != "leases"}
+    page = await api.get("/v1/log", {**wanted, "without": without, "limit": str(EVENTS)})
     kept = {name: asked[name] for name in _FILTERS if asked[name]}
     streamed = {name: asked[name] for name in ("kind", "run") if asked[name]}
     return {
@@ -151,6 +158,7 @@ async def _events(api: Api) -> Context:
         "asked": asked,
         "kept": urlencode(kept),
         "streamed": urlencode(streamed),
+        "without": without,
         "kinds": _KINDS,
     }
 

@@ -63,6 +63,7 @@ class Templates:
             duration=_format.duration,
             money=_format.money,
             gist=_gist,
+            is_id=_format.is_id,
             pretty=_pretty,
             short=_format.short,
         )

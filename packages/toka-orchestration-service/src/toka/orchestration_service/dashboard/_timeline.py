@@ -16,6 +16,8 @@ Json: TypeAlias = "Mapping[str, Any]"
 FEW: Final = 30
 """As many spans each have a row of their own."""
 TICKS: Final = 5
+REASON: Final = 200
+"""Characters of why an attempt failed that are told of."""
 _COPIED: Final = 0.6
 """Percent of what is shown, as which a copied step is drawn."""
 _STEPS: Final = (1, 2, 5, 10, 15, 20, 30, 60)
@@ -119,9 +121,20 @@ def rows_of(
 
 
 def _attempts(task: Json, scale: Scale) -> Iterable[Bar]:
+    before: Json | None = None
     for attempt in task["attempts"]:
+        if before is not None and before["ended"] is not None:
+            title = f"wait before attempt {attempt['number']}"
+            yield scale.bar(before["ended"], attempt["started"], "pause", title)
         title = f"attempt {attempt['number']}, {attempt['state']}"
+        if attempt["reason"]:
+            title = f"{title}: {_cut(attempt['reason'])}"
         yield scale.bar(attempt["started"], attempt["ended"], attempt["state"], title)
+        before = attempt
+
+
+def _cut(reason: str) -> str:
+    return reason if len(reason) <= REASON else f"{reason[:REASON]}…"
 
 
 def _span(span: Json, scale: Scale, *, cut: bool) -> Bar:

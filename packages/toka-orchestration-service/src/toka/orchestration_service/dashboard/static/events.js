@@ -35,7 +35,7 @@ const rowOf = (template, event) => {
 export const beginEvents = () => {
   const main = document.getElementById("main");
   const [rows, template] = [document.getElementById("rows"), document.getElementById("row")];
-  const query = main.dataset.stream;
+  const { stream: query, without } = main.dataset;
   if (query === undefined || !rows) return;
   let waiting = [];
   const show = () => {
@@ -54,8 +54,10 @@ export const beginEvents = () => {
   });
   follow(`/v1/events?${query}`, Number(main.dataset.position), {
     onEvent: (_, data) => {
+      const event = JSON.parse(data);
+      if (without && event.kind.startsWith(`${without}.`)) return;
       // All that comes within a frame is drawn at once.
-      if (waiting.push(JSON.parse(data)) === 1 && pause?.getAttribute("aria-pressed") !== "true") {
+      if (waiting.push(event) === 1 && pause?.getAttribute("aria-pressed") !== "true") {
         setTimeout(show, 100);
       }
       if (waiting.length > 2 * MOST) waiting = waiting.slice(-MOST);
