@@ -116,6 +116,50 @@ def test_a_question_can_be_answered_with_no(toka, asking):
     assert toka("approve").out == "Nothing waits for an answer.\n"
 
 
+INQUIRING = """
+metadata: {name: inquiring}
+tasks:
+  default:
+    - id: ask
+      description: Ask where to go
+      steps:
+        - {tool: ask_person, with: {question: Where to?, choices: [here, there]}, as: where}
+        - tool: ask_person
+          with: {question: "How long ${where.answer}?", schema: {type: integer, minimum: 1}}
+          as: long
+        - tool: write_file
+          with:
+            path: "${run.artifacts}/plan.txt"
+            content: "${where.answer} for ${long.answer}, says ${long.by}"
+security:
+  capabilities_required: ["person:ask:operator", "fs:write:${run.artifacts}/**"]
+"""
+
+
+def test_a_question_is_answered_with_what_it_asks_for(toka, tmp_path):
+    (tmp_path / "inquiring.yaml").write_text(INQUIRING)
+    run = ("run", tmp_path / "inquiring.yaml", "--output", "json")
+    assert toka(*run).status == 4
+    (question,) = toka("approve", "--json").json
+    assert question["form"] == {"type": "string", "enum": ["here", "there"]}
+    assert "Where to?" in toka("approve").out
+    assert '--answer {"enum": ["here", "there"]' in toka("approve").out
+    for wrong in ((), ("--answer", "nowhere"), ("--answer", "here", "--deny")):
+        refused = toka("approve", question["approval"], *wrong)
+        assert refused.status == 1
+        assert "[kernel.answer_invalid]" in refused.err
+    assert toka("approve", question["approval"], "--answer", "there").status == 0
+    assert toka(*run).status == 4
+    (question,) = toka("approve", "--json").json
+    assert question["question"] == "How long there?"
+    assert toka("approve", question["approval"], "--answer", "for ever").status == 2
+    assert toka("approve", question["approval"], "--answer", "3").status == 0
+    done = toka(*run)
+    assert done.status == 0, done.err
+    (plan,) = tmp_path.rglob("plan.txt")
+    assert plan.read_text() == "there for 3, says operator"
+
+
 def test_a_step_in_doubt_is_a_question_too(toka, command, tmp_path):
     (tmp_path / "crashing.py").write_text(CRASHING)
     specification = tmp_path / "crashing.yaml"

@@ -28,6 +28,7 @@ OPERATOR = (
     "agent:*:**",
     "event:read:**",
     "approval:resolve:**",
+    "person:ask:*",
     "metrics:read:*",
     "tool:read:*",
     "key:read:*",
@@ -56,7 +57,31 @@ tasks:
   default:
     - {id: ask, description: Ask a person, entry: "MODULE:ask"}
 """,
+    "inquiring.yaml": """
+metadata: {name: inquiring}
+inputs:
+  timeout: {default: "3600"}
+tasks:
+  default:
+    - {id: ask, description: Ask where to go, entry: "MODULE:inquire"}
+security:
+  capabilities_required: ["person:ask:operator"]
+""",
     "MODULE.py": """
+SCHEMA = {
+    "type": "object",
+    "properties": {"where": {"enum": ["here", "there"]}, "days": {"type": "integer"}},
+    "required": ["where"],
+}
+
+
+async def inquire(ctx):
+    await ctx.observe("before", 1)
+    timeout = float(ctx.inputs["timeout"])
+    said = await ctx.tool("ask_person", question="Where to?", schema=SCHEMA, timeout=timeout)
+    await ctx.observe("after", said)
+    return said
+
 async def ask(ctx):
     await ctx.observe("before", 1)
     return {"approved": await ctx.approve("May I?")}

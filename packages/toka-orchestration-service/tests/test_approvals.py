@@ -41,3 +41,91 @@ async def test_an_answer_is_yes_or_no(served):
         f"/v1/approvals/{question['approval']}", method="POST", json={"decision": "perhaps"}
     )
     assert (status, body["code"]) == (422, "service.invalid")
+
+
+async def inquired(served, **inputs) -> tuple[str, dict]:
+    source = {"source": "inquiring.yaml", "inputs": inputs}
+    _, body, _ = await served.ask("/v1/runs", method="POST", json=source)
+    asked = await served.until("/v1/approvals", lambda body: body["approvals"])
+    return body["run"]["run"], asked["approvals"][0]
+
+
+async def answer(served, question, **how):
+    path = f"/v1/approvals/{question['approval']}"
+    return (await served.ask(path, method="POST", json=how))[:2]
+
+
+async def outcome_of(served, question) -> dict:
+    _, body, _ = await served.ask(f"/v1/agents/{question['agent']}")
+    return body["tasks"][0]
+
+
+async def test_a_question_waits_through_a_restart_and_its_answer_is_the_result(opener):
+    async with opener() as served:
+        run, question = await inquired(served)
+        assert question["form"]["required"] == ["where"]
+        assert question["data"]["question"] == question["question"] == "Where to?"
+    async with opener() as served:
+        again = await served.until("/v1/approvals", lambda body: body["approvals"])
+        assert again["approvals"] == [question]
+        status, body = await answer(
+            served, question, decision="approve", answer={"where": "moon", "when": 1}
+        )
+        assert (status, body["code"]) == (422, "kernel.answer_invalid")
+        assert len(body["details"]["reasons"]) == 2
+        for wrong in ({"decision": "approve"}, {"decision": "deny", "answer": {"where": "here"}}):
+            assert (await answer(served, question, **wrong))[0] == 422
+        said = {"where": "there", "days": 3}
+        assert (await answer(served, question, decision="approve", answer=said))[0] == 200
+        await served.ended(run)
+        task = await outcome_of(served, question)
+        assert task["result"] == {"answer": said, "by": "tester", "truncated": False}
+        _, log, _ = await served.ask(f"/v1/log?run={run}&kind=approval&limit=10")
+        kinds = {event["kind"]: event for event in log["events"]}
+        assert sorted(kinds) == [
+            "approval.consumed.v1",
+            "approval.requested.v1",
+            "approval.resolved.v1",
+        ]
+        resolved = kinds["approval.resolved.v1"]
+        assert (resolved["actor"], resolved["body"]["answer"]) == ("tester", said)
+        assert resolved["token"]
+
+
+async def test_a_retried_run_takes_the_answer_over_and_asks_nobody(served):
+    run, question = await inquired(served)
+    await answer(served, question, decision="approve", answer={"where": "here"})
+    await served.ended(run)
+    _, body, _ = await served.ask(f"/v1/runs/{run}/spans")
+    after = body["spans"][-1]
+    path, step = f"/v1/runs/{run}/retry", {"step": after["event"]}
+    status, body, _ = await served.ask(path, method="POST", json=step)
+    assert status == 201, body
+    again = body["run"]["run"]
+    await served.ended(again)
+    _, body, _ = await served.ask(f"/v1/runs/{again}/spans")
+    shown = [(span["name"], span["kind"], span["copied"]) for span in body["spans"]]
+    assert shown == [
+        ("observe", "step", True),
+        ("ask_person", "tool", True),
+        ("observe", "step", False),
+    ]
+    _, body, _ = await served.ask(f"/v1/agents/{again}/inquiring")
+    assert body["tasks"][0]["result"]["answer"] == {"where": "here"}
+
+
+async def test_who_declines_may_say_why(served):
+    run, question = await inquired(served)
+    assert (await answer(served, question, decision="deny", reason="Ask finance."))[0] == 200
+    await served.ended(run)
+    task = await outcome_of(served, question)
+    assert task["state"] == "failed"
+    assert task["reason"] == "tester declined to answer: Ask finance."
+
+
+async def test_a_question_that_nobody_answers_ends_in_time(served):
+    run, question = await inquired(served, timeout="0.3")
+    await served.ended(run)
+    task = await outcome_of(served, question)
+    assert task["reason"] == "Nobody answered within 0.3 s."
+    assert (await answer(served, question, decision="approve"))[0] == 404

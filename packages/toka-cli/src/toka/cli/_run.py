@@ -173,10 +173,13 @@ async def watch_run(host: Host, view: RunView, output: str) -> int:
 
 
 def _say_what_waits(view: RunView, output: str) -> int:
+    from toka.types import NULL  # noqa: PLC0415 - not for --help
+
     if output != "json":
         for asked in view.approvals.values():
             click.echo(f"{printable(asked.question, 400)}", err=True)
-            click.echo(f"    toka approve {asked.approval} [--deny]", err=True)
+            how = "[--deny]" if asked.form == NULL else "--answer ... | --deny"
+            click.echo(f"    toka approve {asked.approval} {how}", err=True)
         click.echo("The run waits for an answer; then the same command goes on with it.", err=True)
     return Exit.WAITING
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import UNSET
+
 from toka.kernel import ApprovalResolved
 from toka.orchestration_service._errors import KeyReused, NotFound
 from toka.orchestration_service._render import render_approvals
 from toka.orchestration_service._shapes import AnswerApproval, ApprovalAnswer, ApprovalList
 from toka.runtime import Rejected
-from toka.types import EntityId, Message, ResolveApproval
+from toka.types import NULL, EntityId, Message, ResolveApproval
 
 if TYPE_CHECKING:
     from toka.orchestration_service._call import Call
@@ -30,14 +32,16 @@ async def answer_approval(call: Call) -> ApprovalAnswer:
     Raises:
         NotFound: It is not open, or not for this token to answer.
         KeyReused: The Idempotency-Key was used for something else.
-        Rejected: The kernel refuses: the asker itself answers, or it is too late.
+        Rejected: The kernel refuses: the asker itself answers, it is too late, or the answer does
+            not satisfy the question's form.
     """
     answer, key = await call.body(AnswerApproval), call.idempotency_key()
     approval = EntityId(call.parameters["approval"])
     # What was answered under this key is not open any more, and is answered all the same.
     if not key:
         await _require_open(call, approval)
-    operation = ResolveApproval(approval, answer.decision, answer.reason)
+    said = NULL if answer.answer is UNSET else answer.answer
+    operation = ResolveApproval(approval, answer.decision, answer.reason, said)
     try:
         receipt = await call.service.runtime.submit(
             Message(call.token, operation, key), at_door=True

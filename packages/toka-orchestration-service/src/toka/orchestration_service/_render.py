@@ -178,6 +178,7 @@ def _render_approval(run: RunView, view: ApprovalView, state: KernelState) -> Ap
         expires=moment(view.expires),
         on_expiry=view.on_expiry,
         data=None if view.shown == NULL else view.shown,
+        form=None if view.form == NULL else view.form,
         taint=() if task is None else task.taint,
         event=view.event,
     )

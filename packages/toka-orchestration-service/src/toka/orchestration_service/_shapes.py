@@ -184,6 +184,8 @@ class Approval:
     """What counts if nobody answers in time."""
     data: msgspec.Raw | None
     """What the tool would be given; null where that is too long to be shown."""
+    form: msgspec.Raw | None
+    """JSON Schema that an answer must satisfy; null where yes or no is all."""
     taint: tuple[str, ...]
     """What from outside has influenced the task that asks."""
     event: str
@@ -266,6 +268,8 @@ class AnswerApproval(msgspec.Struct, forbid_unknown_fields=True):
 
     decision: Literal["approve", "deny"]
     reason: str = ""
+    answer: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    """With `approve`, what satisfies the question's form, if it has one; else left out."""
 
 
 @attrs.frozen

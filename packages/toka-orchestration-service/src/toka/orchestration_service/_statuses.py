@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 STATUS_BY_CODE: Final[dict[str, HTTPStatus]] = {
     "auth.": HTTPStatus.UNAUTHORIZED,
     "kernel.": HTTPStatus.CONFLICT,
+    "kernel.answer_invalid": HTTPStatus.UNPROCESSABLE_ENTITY,
     "kernel.approval_self": HTTPStatus.FORBIDDEN,
     "kernel.approval_unknown": HTTPStatus.NOT_FOUND,
     "kernel.capability_denied": HTTPStatus.FORBIDDEN,

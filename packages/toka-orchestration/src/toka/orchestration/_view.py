@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import attrs
-import msgspec  # noqa: TC002 - views are encoded and decoded by their annotations
+import msgspec
 
 from toka.kernel import (
     AgentCompleted,
@@ -76,6 +76,8 @@ class ApprovalView:
     """What counts if nobody answers."""
     shown: msgspec.Raw
     """What the step would be given; `null` where that is too long to be shown."""
+    form: msgspec.Raw = NULL
+    """JSON Schema of what is to be answered; `null` where yes or no is all."""
 
 
 @attrs.define
@@ -357,6 +359,7 @@ def _apply_approval(run: RunView, view: AgentView, task: TaskView, event: Kernel
                 event.time,
                 body.on_expiry,
                 body.shown,
+                NULL if body.form is msgspec.UNSET else body.form,
             )
         case ApprovalResolved(approval=approval) | ApprovalExpired(approval=approval):
             run.approvals.pop(approval, None)
