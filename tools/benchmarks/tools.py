@@ -6,19 +6,22 @@ same function awaited, and beside it a check by `jsonschema` alone.
 
 `true` is run as the tool `run_command` runs it, kept in at each level, its output read and its
 whole tree known to be gone. The bare spawn is `subprocess.run` with its output read, and the floor
-below it `posix_spawn` and a wait, with nothing read.
+below it `posix_spawn` and a wait, with nothing read. Of both, the time that passes and, which other
+work on the machine changes less, the processor time of all processes that have a part in it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from toka.capability.core import PermissionSet
 from toka.tools import SandboxLevel, SandboxPolicy, ToolContext, ToolRegistry, Workspace, tool
@@ -102,6 +105,48 @@ def command(level: SandboxLevel) -> float:
     return asyncio.run(run()) / COMMANDS * 1000
 
 
+def processor_time_of_command(level: SandboxLevel) -> float:
+    """Return the milliseconds of processor time of one `true` at a level."""
+
+    async def run() -> float:
+        registry, conditions = ToolRegistry.builtin(), context(level)
+        call = partial(registry.call, "run_command", {"argv": ["true"]}, conditions)
+        await _often(call, 2)
+        began, commands = time.process_time_ns() + sum(_used_by_launcher().values()), 0
+        for _ in range(COMMANDS):
+            result = await call()
+            commands += cast("dict[str, int]", result.value)["cpu_ns"]
+        return time.process_time_ns() + sum(_used_by_launcher().values()) - began + commands
+
+    return asyncio.run(run()) / COMMANDS / 1e6
+
+
+def _used_by_launcher() -> dict[int, int]:
+    """Return the processor time of each process below this one, without that of its children."""
+    parents = dict[int, int]()
+    for directory in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            fields = (directory / "stat").read_bytes().rpartition(b")")[2].split()
+            parents[int(directory.name)] = int(fields[1])
+    below = {os.getpid()}
+    while more := {pid for pid, parent in parents.items() if parent in below} - below:
+        below |= more
+    below.remove(os.getpid())
+    return {pid: int(Path(f"/proc/{pid}/schedstat").read_bytes().split()[0]) for pid in below}
+
+
+def processor_time_of_spawn() -> float:
+    """Return the milliseconds of processor time of one `true` whose output is read."""
+
+    def used() -> float:
+        children = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return time.process_time() + children.ru_utime + children.ru_stime
+
+    began = used()
+    spawned_and_read()
+    return (used() - began) / COMMANDS * 1000
+
+
 def spawned() -> float:
     """Return the milliseconds of one `true` that is only spawned and waited for."""
     began = time.perf_counter()
@@ -153,6 +198,16 @@ def measures() -> list[Measure]:
                 "asyncio": spawned_by_asyncio,
                 "bare spawn": spawned_and_read,
                 "posix_spawn": spawned,
+            },
+            [at_most(3, times="bare spawn")],
+        ),
+        Measure(
+            "true at level landlock, processor time",
+            "ms",
+            {
+                "ours": partial(processor_time_of_command, SandboxLevel.LANDLOCK),
+                "ours, limits": partial(processor_time_of_command, SandboxLevel.LIMITS),
+                "bare spawn": processor_time_of_spawn,
             },
             [at_most(3, times="bare spawn")],
         ),

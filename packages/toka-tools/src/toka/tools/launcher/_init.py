@@ -25,7 +25,7 @@ def run_init(request: Request, nice: int, tell: int, say: int, go: int) -> NoRet
         nice: The command's niceness.
         tell: Closed when the command runs.
         say: Takes the kind, the number, and how many processes the command left.
-        go: Readable once the supervisor is known to live: its death ends this process from then.
+        go: Readable once the starter is known to live: its death ends this process from then.
 
     Raises:
         OSError: The system does not allow it; in this process or the command's.
@@ -38,13 +38,12 @@ def run_init(request: Request, nice: int, tell: int, say: int, go: int) -> NoRet
     if child == 0:
         become(request, nice, 1)
     os.close(tell)
-    for descriptor in (0, 1, 2):
-        os.close(descriptor)
+    request.close()
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
     def pass_on(number: int, _frame: FrameType | None) -> None:
-        # From the supervisor, which cannot name a group in here.
+        # From the starter, which cannot name a group in here.
         with suppress(ProcessLookupError):
             os.killpg(child, number)
 

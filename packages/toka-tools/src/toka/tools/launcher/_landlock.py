@@ -11,8 +11,16 @@ import ctypes
 import os
 import stat
 import struct
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from ._calls import syscall
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Look = tuple[int, int, int] | None
+"""Device, number, and time of change where it matters; None for what cannot be seen."""
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _VERSION = 1
@@ -37,7 +45,7 @@ def version() -> int:
         return 0
 
 
-def restrict(readable: list[str], writable: list[str], *, network: bool) -> None:
+def restrict(readable: Sequence[str], writable: Sequence[str], *, network: bool) -> None:
     """Confine this process for ever.
 
     Args:
@@ -54,12 +62,44 @@ def restrict(readable: list[str], writable: list[str], *, network: bool) -> None
     rights |= (_REFER if known >= 2 else 0) | (TRUNCATE if known >= 3 else 0)  # noqa: PLR2004
     rights |= _IOCTL_DEVICE if known >= 5 else 0  # noqa: PLR2004 - versions that brought them
     ruleset = _ruleset(known, rights, network=network)
-    for path in readable:
-        _allow(ruleset, path, READ & rights)
+    allowed = dict.fromkeys(readable, READ & rights)
     for path in writable:
-        _allow(ruleset, path, WRITE & rights)
+        allowed[path] = allowed.get(path, 0) | WRITE & rights
+    for path, given in allowed.items():
+        _allow(ruleset, path, given)
     syscall(_RESTRICT_SELF, ruleset, 0)
     os.close(ruleset)
+
+
+def look(readable: Sequence[str], writable: Sequence[str]) -> list[Look]:
+    """Return what paths lead to, to be compared with another look: rules are for that alone.
+
+    A number of a file is given again once the file is gone. To read a directory proves that there
+    is a rule for this very one; of anything else, the time of its last change tells.
+    """
+    looks = [_look(path, opens=path.endswith("/")) for path in readable]
+    known = set(readable)
+    return looks + [_look(path, opens=False) for path in writable if path not in known]
+
+
+def _look(path: str, *, opens: bool) -> Look:
+    if opens:
+        with suppress(OSError):
+            return _open(path)
+    try:
+        seen = os.stat(path)  # noqa: PTH116 - see _tree
+    except OSError:
+        return None
+    return seen.st_dev, seen.st_ino, seen.st_ctime_ns
+
+
+def _open(path: str) -> Look:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        seen = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+    return seen.st_dev, seen.st_ino, 0
 
 
 def _ruleset(known: int, rights: int, *, network: bool) -> int:

@@ -38,7 +38,7 @@ def enter(*, network: bool) -> None:
 
 
 def settle() -> None:
-    """Give the first process of the namespaces a `/proc` of its own; the supervisor keeps another.
+    """Give the first process of the namespaces a `/proc` of its own; the starter keeps another.
 
     Raises:
         OSError: The system does not allow it.

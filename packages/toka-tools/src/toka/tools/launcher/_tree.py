@@ -7,9 +7,14 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import resource
 
 LINUX = sys.platform == "linux"
 MOMENT_SECONDS = 0.001
+TASKS = "/proc/loadavg"
 
 
 class Crowd:
@@ -19,47 +24,64 @@ class Crowd:
     than the tree may have is the tree itself counted.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, others: int) -> None:
         self.most = most
-        self._others = tasks_of_all()
+        self._others = others
 
-    def too_many(self) -> bool:
-        """Say whether the tree has more processes than it may."""
+    def too_many(self, *, besides: int) -> bool:
+        """Say whether the tree, beside processes of ours in it, has more than it may."""
         tasks = tasks_of_all()
         self._others = min(self._others, tasks)
         if tasks - self._others <= self.most:
             return False
-        ours = len(_descendants())
+        ours = len(_descendants()) - besides
         self._others = tasks - ours
         return ours > self.most
 
 
 def tasks_of_all() -> int:
     """Return how many tasks there are on the whole machine: one short read."""
-    # A file object makes six system calls of its own, and this is read for each command.
-    descriptor = os.open("/proc/loadavg", os.O_RDONLY | os.O_CLOEXEC)
+    # A file object makes six system calls of its own.
+    descriptor = os.open(TASKS, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        return int(os.read(descriptor, 128).split()[3].partition(b"/")[2])
+        return tasks_in(descriptor)
     finally:
         os.close(descriptor)
 
 
-def end_tree(child: int) -> int:
-    """End everything that the command left; return how many processes that were."""
-    if not LINUX:
-        send(-child, signal.SIGKILL)
-        with suppress(ChildProcessError):
-            os.waitpid(child, 0)
-        return 0
+def tasks_in(descriptor: int) -> int:
+    """Return how many tasks there are, given `TASKS` opened, which a confined process cannot do."""
+    return int(os.pread(descriptor, 128, 0).split()[3].partition(b"/")[2])
+
+
+class Usage:
+    """What processes have used."""
+
+    __slots__ = ("cpu", "memory")
+
+    def __init__(self) -> None:
+        self.cpu = 0
+        """Nanoseconds of processor time."""
+        self.memory = 0
+        """The most bytes that one of them had."""
+
+    def add(self, used: resource.struct_rusage) -> None:
+        """Count a process that has ended, with the children that it has waited for."""
+        self.cpu += int((used.ru_utime + used.ru_stime) * 1e9)
+        self.memory = max(self.memory, used.ru_maxrss * (1024 if LINUX else 1))
+
+
+def end_tree(usage: Usage) -> int:
+    """End everything below this process; return how many processes that were."""
     ended: set[int] = set()
     # The dead hand their children to this process, so no child means that the tree is empty. One
     # look can miss a process that is handed over meanwhile, so none may wait for all of them.
-    while _has_children():
+    while LINUX and _has_children():
         alive = _stop_all()
         for pid in alive:
             send(pid, signal.SIGKILL)
         ended |= alive
-        _collect()
+        _collect(usage)
     return len(ended)
 
 
@@ -71,11 +93,11 @@ def _has_children() -> bool:
     return True
 
 
-def _collect() -> None:
+def _collect(usage: Usage) -> None:
     """Take what has ended, and give the rest of what was killed a moment to end."""
     with suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
+        while (ended := os.wait4(-1, os.WNOHANG))[0]:
+            usage.add(ended[2])
         time.sleep(MOMENT_SECONDS)
 
 

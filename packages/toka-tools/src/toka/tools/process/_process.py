@@ -1,25 +1,29 @@
 """Running a command to its end: input, output, limits, and nothing left behind.
 
-The command is started by a supervisor of its own (see `launcher/`). This side reads the output,
-asks for the end when there is too much of it or the time is up, and waits until the supervisor
-reports that the whole tree is gone.
+The command is started beside a guard (see `launcher/`). This side reads the output, asks for the
+end when there is too much of it or the time is up, and waits until it is told that the whole tree
+is gone.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
-import json
+import marshal
 import os
+import selectors
+import socket
 import sys
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
 import attrs
 
 from toka.tools._deadline import timed_out
 from toka.tools._errors import CommandStartError
-from toka.tools.process._fork_server import launch
+from toka.tools.process._fork_server import Guard, give_back, launch
 from toka.types import NANOSECONDS
 
 if TYPE_CHECKING:
@@ -31,9 +35,10 @@ if TYPE_CHECKING:
 PROCESS_LIMIT: Final = "process_limit"
 OUTPUT_LIMIT: Final = "output_limit"
 
-# Longer than the supervisor's grace; only a process that the system itself cannot end takes longer.
+# Longer than the guard's grace; only a process that the system itself cannot end takes longer.
 FAREWELL_SECONDS: Final = 5.0
 _CHUNK: Final = 1 << 16
+_KEY_BYTES: Final = 16
 
 
 @attrs.frozen
@@ -70,24 +75,27 @@ class Finished:
 
 @attrs.define
 class Running:
-    """The pipes of a command; `control` keeps it alive while open. None is closed already."""
+    """The pipes of a command, and the connection to its guard. None is closed already."""
 
     stdin: int | None
     stdout: int
     stderr: int
-    control: int | None
-    report: int
+    guard: Guard
     room: int
     output: tuple[bytearray, bytearray] = attrs.field(
         factory=lambda: (bytearray(), bytearray()), init=False
     )
     overflow: bool = False
 
+    @property
+    def report(self) -> int:
+        """Where the guard reports; see `read_report`."""
+        return self.guard.connection.fileno()
+
     def stop(self) -> None:
-        """Ask the supervisor to end everything."""
-        if self.control is not None:
-            os.close(self.control)
-            self.control = None
+        """Ask the guard to end everything."""
+        with suppress(OSError):  # It has ended, and so has everything.
+            self.guard.connection.shutdown(socket.SHUT_WR)
 
     def stop_feeding(self) -> None:
         """Let the command see the end of its input."""
@@ -95,12 +103,15 @@ class Running:
             os.close(self.stdin)
             self.stdin = None
 
-    def close(self) -> None:
-        """Release what is held."""
-        self.stop()
+    def close(self, report: bytes = b"") -> None:
+        """Release what is held, but keep the guard if a report says that it can go on."""
         self.stop_feeding()
-        for descriptor in (self.stdout, self.stderr, self.report):
+        for descriptor in (self.stdout, self.stderr):
             os.close(descriptor)
+        if report.endswith(b" 1\n"):
+            give_back(self.guard)
+        else:
+            self.guard.connection.close()
 
 
 async def run_process(command: Command, timeout_ns: int, output_limit: int) -> Finished:
@@ -113,26 +124,24 @@ async def run_process(command: Command, timeout_ns: int, output_limit: int) -> F
     import anyio  # noqa: PLC0415 - 40 ms at import
 
     running = start(command, timeout_ns, output_limit)
-    report = b""
+    exchange = _Exchange(running, memoryview(command.stdin))
     try:
         with anyio.move_on_after(timeout_ns / NANOSECONDS) as scope:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(_drain, running, 0)
-                tasks.start_soon(_drain, running, 1)
-                tasks.start_soon(_feed, running, command.stdin)
-                report = await read_report(running.report)
-                running.stop_feeding()
+            await exchange.run()
     finally:
-        if not report:
+        if not exchange.report:
             running.stop()
             with anyio.move_on_after(FAREWELL_SECONDS, shield=True):
-                report = await read_report(running.report)
-        running.close()
+                exchange.report = await read_report(running.report)
+        running.close(exchange.report)
     if scope.cancelled_caught:
         # Without a report nobody can say that the tree is gone; the error must not either.
-        details = {"output_bytes": sum(map(len, running.output)), "tree_ended": bool(report)}
+        details = {
+            "output_bytes": sum(map(len, running.output)),
+            "tree_ended": bool(exchange.report),
+        }
         raise timed_out(timeout_ns, details)
-    return finished(running, report, command)
+    return finished(running, exchange.report, command)
 
 
 def start(command: Command, timeout_ns: int, output_limit: int) -> Running:
@@ -148,24 +157,23 @@ def start(command: Command, timeout_ns: int, output_limit: int) -> Running:
     """
     with ExitStack() as given, ExitStack() as kept:
         document = given.enter_context(_document())
-        document.write(_request(command, timeout_ns))
+        key, data = _request(command, timeout_ns)
+        document.write(data)
         its_stdin, stdin = os.pipe()
         stdout, its_stdout = os.pipe()
         stderr, its_stderr = os.pipe()
-        its_control, control = os.pipe()
-        report, its_report = os.pipe()
-        theirs = (its_stdin, its_stdout, its_stderr, its_control, its_report)
+        theirs = (its_stdin, its_stdout, its_stderr)
         for descriptor in theirs:
             given.callback(os.close, descriptor)
-        for descriptor in (stdin, stdout, stderr, control, report):
+        for descriptor in (stdin, stdout, stderr):
             kept.callback(os.close, descriptor)
             os.set_blocking(descriptor, False)
         try:
-            launch((document.fileno(), *theirs, command.directory))
+            guard = launch(key, (document.fileno(), *theirs, command.directory))
         except OSError as error:
             raise _not_started(command, error.errno or 0) from error
         kept.pop_all()
-    return Running(stdin, stdout, stderr, control, report, output_limit)
+    return Running(stdin, stdout, stderr, guard, output_limit)
 
 
 def _document() -> io.FileIO:
@@ -175,15 +183,15 @@ def _document() -> io.FileIO:
     return cast("io.FileIO", tempfile.TemporaryFile(buffering=0))
 
 
-def _request(command: Command, timeout_ns: int) -> bytes:
-    request = {
-        "program": command.program,
-        "argv": command.argv,
-        "environment": dict(command.environment),
-        "limits": {} if command.limits is None else _limits(command.limits, timeout_ns),
-        "confinement": None if command.confinement is None else attrs.asdict(command.confinement),
-    }
-    return json.dumps(request).encode()
+def _request(command: Command, timeout_ns: int) -> tuple[bytes, bytes]:
+    """Return what is equal for commands that are kept in the same way, and the whole."""
+    confinement = command.confinement
+    kept = (
+        {} if command.limits is None else _limits(command.limits, timeout_ns),
+        None if confinement is None else attrs.astuple(confinement),
+    )
+    run = (command.program, command.argv, dict(command.environment))
+    return hashlib.sha256(repr(kept).encode()).digest()[:_KEY_BYTES], marshal.dumps((*run, *kept))
 
 
 def _limits(limits: ResourceLimits, timeout_ns: int) -> dict[str, int]:
@@ -199,17 +207,6 @@ def _limits(limits: ResourceLimits, timeout_ns: int) -> dict[str, int]:
     return {key: value for key, value in wanted.items() if value is not None}
 
 
-async def _drain(running: Running, which: int) -> None:
-    descriptor = (running.stdout, running.stderr)[which]
-    while data := await read_some(descriptor):
-        kept = data[: running.room]
-        running.room -= len(kept)
-        running.output[which].extend(kept)
-        if len(kept) < len(data):
-            running.overflow = True
-            running.stop()
-
-
 async def read_some(descriptor: int) -> bytes:
     """Return what a pipe has, once it has something; nothing at its end."""
     import anyio  # noqa: PLC0415 - see run_process
@@ -222,36 +219,92 @@ async def read_some(descriptor: int) -> bytes:
 
 
 async def read_report(descriptor: int) -> bytes:
-    """Return what the supervisor says at the end, or nothing if it cannot."""
+    """Return what the guard says at the end, or nothing if it cannot."""
     report = b""
-    while data := await read_some(descriptor):
-        report += data
+    with suppress(ConnectionResetError):  # It ended with something unread.
+        while not report.endswith(b"\n") and (data := await read_some(descriptor)):
+            report += data
     return report
 
 
-async def _feed(running: Running, data: bytes) -> None:
-    import anyio  # noqa: PLC0415 - see run_process
+@attrs.define
+class _Exchange:
+    """Reads what a command writes and its report, and feeds it its input, as each is possible."""
 
-    view = memoryview(data)
-    while view and running.stdin is not None:
+    _running: Running
+    _input: memoryview
+    report: bytes = attrs.field(default=b"", init=False)
+    _selector: selectors.DefaultSelector = attrs.field(
+        factory=selectors.DefaultSelector, init=False
+    )
+
+    async def run(self) -> None:
+        """Return when it has reported and its output is at an end."""
+        import anyio  # noqa: PLC0415 - see run_process
+
+        running = self._running
+        # One wait for all of them costs a third of a task for each.
+        with self._selector as selector:
+            for which, descriptor in enumerate((running.stdout, running.stderr)):
+                selector.register(descriptor, selectors.EVENT_READ, partial(self._drain, which))
+            selector.register(running.report, selectors.EVENT_READ, self._listen)
+            self._feed(-1)
+            while selector.get_map():
+                await anyio.wait_readable(selector)
+                for key, _ in selector.select(0):
+                    key.data(key.fd)
+
+    def _drain(self, which: int, descriptor: int) -> None:
+        running = self._running
+        data = os.read(descriptor, _CHUNK)
+        if not data:
+            self._selector.unregister(descriptor)
+        kept = data[: running.room]
+        running.room -= len(kept)
+        running.output[which].extend(kept)
+        if len(kept) < len(data):
+            running.overflow = True
+            running.stop()
+
+    def _listen(self, descriptor: int) -> None:
         try:
-            view = view[os.write(running.stdin, view) :]
+            data = os.read(descriptor, _CHUNK)
+        except ConnectionResetError:  # It ended with something unread.
+            data = b""
+        self.report += data
+        if not data or data.endswith(b"\n"):
+            self._selector.unregister(descriptor)
+            self._end_feeding()
+
+    def _feed(self, _descriptor: int) -> None:
+        stdin = self._running.stdin
+        try:
+            while self._input and stdin is not None:
+                self._input = self._input[os.write(stdin, self._input) :]
         except BlockingIOError:
-            await anyio.wait_writable(running.stdin)
+            if stdin is not None and stdin not in self._selector.get_map():
+                self._selector.register(stdin, selectors.EVENT_WRITE, self._feed)
+            return
         except BrokenPipeError:
-            break  # The command does not want to read more, which is its right.
-    running.stop_feeding()
+            pass  # The command does not want to read more, which is its right.
+        self._end_feeding()
+
+    def _end_feeding(self) -> None:
+        stdin = self._running.stdin
+        if stdin is not None and stdin in self._selector.get_map():
+            self._selector.unregister(stdin)
+        self._running.stop_feeding()
 
 
 def finished(running: Running, report: bytes, command: Command) -> Finished:
     kind, *numbers = report.decode().split() or ["lost"]
     if kind == "lost":
         raise CommandStartError(
-            f"The supervisor of {command.argv[0]} ended without a report.",
+            f"The guard of {command.argv[0]} ended without a report.",
             hint="The command may have ended it. Its processes may still run.",
             details={"program": command.program},
         )
-    number, cpu, memory, left = map(int, numbers)
+    number, cpu, memory, left, _ = map(int, numbers)
     if kind == "error":
         raise _not_started(command, number)
     ended_by = OUTPUT_LIMIT if running.overflow else None

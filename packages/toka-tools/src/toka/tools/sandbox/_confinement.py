@@ -37,6 +37,7 @@ _SYSTEM: Final[tuple[str, ...]] = (
     "/dev/random",
     "/dev/urandom",
 )
+_PROGRAMS: Final = ("/usr/", "/bin/", "/sbin/")
 _NETWORK: Final = ("/etc/hosts", "/etc/nsswitch.conf", "/etc/resolv.conf", "/etc/services")
 _WRITABLE: Final[tuple[str, ...]] = ("/dev/null", "/dev/zero", "/dev/full")
 
@@ -76,7 +77,10 @@ def confinement(
     """
     if not policy.level.confines:
         return None
-    readable: list[str] = [*_SYSTEM, program, *[_tree(path) for path in policy.readable]]
+    readable: list[str] = [*_SYSTEM, *[_tree(path) for path in policy.readable]]
+    if not os.path.realpath(program).startswith(_PROGRAMS):
+        # Commands are started by the same process only if they are kept in exactly alike.
+        readable.append(program)
     writable: list[str] = [*_WRITABLE]
     closed = tuple(os.path.realpath(path) for path in protected)
     if network:
