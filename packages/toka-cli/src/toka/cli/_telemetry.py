@@ -6,6 +6,7 @@ listens, and without it nothing of OpenTelemetry is even imported.
 
 from __future__ import annotations
 
+import gc
 import os
 from contextlib import asynccontextmanager, contextmanager
 from importlib.metadata import version
@@ -70,15 +71,16 @@ async def observed(
     if not (wanted or _is_asked_for()):
         yield NOT_OBSERVED
         return
-    from toka.performance import (  # noqa: PLC0415 - most processes are not observed
-        Queues,
-        TelemetrySettings,
-        start_telemetry,
-        watch_event_loop,
-    )
+    with _uncollected():
+        from toka.performance import (  # noqa: PLC0415 - most processes are not observed
+            Queues,
+            TelemetrySettings,
+            start_telemetry,
+            watch_event_loop,
+        )
 
-    settings = TelemetrySettings.from_environment(service, version("toka-cli"))
-    running = start_telemetry(settings)
+        settings = TelemetrySettings.from_environment(service, version("toka-cli"))
+        running = start_telemetry(settings)
     try:
         with _measured(running, disk):
             async with anyio.create_task_group() as group:
@@ -90,6 +92,18 @@ async def observed(
         # What was seen last is what whoever looks for a cause wants most.
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(running.stop)
+
+
+@contextmanager
+def _uncollected() -> Generator[None]:
+    """Let the cyclic collector rest while modules are imported: all that they make stays."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _is_asked_for() -> bool:
