@@ -45,6 +45,13 @@ SPECS = {
           default:
             - {id: clean, description: Clean up with leave, entry: "dashboard_code:guarded"}
         """,
+    "inquiring.yaml": """
+        metadata: {name: inquiring}
+        tasks:
+          default:
+            - {id: ask, description: Ask where to go, entry: "dashboard_code:inquire"}
+        security: {capabilities_required: ["person:ask:operator"]}
+        """,
     "evil.yaml": """
         metadata: {name: evil}
         inputs: {file: {type: path, default: evil.txt}}
@@ -96,6 +103,17 @@ CODE = """
         if not await ctx.approve("May I delete 14 old backups?", details=found):
             return {"report": "Nothing was deleted."}
         return {"report": "14 old backups are gone."}
+
+    async def inquire(ctx):
+        properties = {
+            "where": {"enum": ["here", "there"], "title": "Place"},
+            "days": {"type": "integer", "minimum": 1},
+            "why": {"type": "string"},
+        }
+        schema = {"type": "object", "properties": properties, "required": ["where", "days"]}
+        said = await ctx.tool("ask_person", question="Where to?", schema=schema)
+        own = await ctx.tool("ask_person", question="And then?")
+        return {"said": said["answer"], "then": own["answer"]}
 
     async def evil(ctx):
         read = await ctx.tool("read_file", path=ctx.inputs["file"])
@@ -156,7 +174,7 @@ class Server:
     def start(self) -> None:
         command = [
             *(sys.executable, "-m", "toka.cli", "serve", "--port", str(self.port)),
-            *("--print-link", "--allow", "model:call:**"),
+            *("--print-link", "--allow", "model:call:**", "--allow", "person:ask:**"),
         ]
         with (self.workspace / "serve.log").open("a") as log:
             self.process = subprocess.Popen(  # noqa: S603 - our own

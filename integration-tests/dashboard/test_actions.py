@@ -43,6 +43,19 @@ def test_a_question_is_denied_with_a_reason(server, page, begin):
     expect(page.get_by_role("main")).to_contain_text("Keep them.")
 
 
+def test_a_question_is_answered_with_what_it_asks_for(page, begin):
+    begin("inquiring.yaml")
+    question = page.get_by_role("article", name="Where to?")
+    question.get_by_label("Place").select_option("there")
+    question.get_by_label("days").fill("0")
+    question.get_by_role("button", name="Answer").click()
+    expect(question.get_by_role("alert")).to_contain_text("'days' is less than 1")
+    question.get_by_label("days").fill("3")
+    question.get_by_role("button", name="Answer").click()
+    # What comes next is asked with the answer on record.
+    expect(page.get_by_role("article", name="And then?")).to_be_visible()
+
+
 def test_what_is_refused_says_why_where_it_was_asked(server, page):
     page.goto(f"{server.url}/ui/start")
     page.get_by_label("Specification", exact=True).fill("../outside.yaml")

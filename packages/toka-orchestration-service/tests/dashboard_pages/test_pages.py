@@ -1,5 +1,6 @@
 """Pages: each shows what the API says, and neither more nor anything that runs."""
 
+import json
 import re
 from html.parser import HTMLParser
 
@@ -81,6 +82,58 @@ async def test_every_page_shows_hostile_text_and_runs_none_of_it(served, browser
         assert "49" not in re.findall(r"&amp;(\d\d)", text), place
         shown += "⟨U+202E⟩exe.txt" in text
     assert shown >= 5
+
+
+FORMS = """
+metadata: {name: forms}
+inputs:
+  text: {default: x}
+tasks:
+  default:
+    - {id: ask, description: Ask, entry: "forms_code:inquire"}
+security: {capabilities_required: ["person:ask:operator"]}
+"""
+FORMS_CODE = """
+async def inquire(ctx):
+    text = ctx.inputs["text"]
+    kinds = (
+        {"enum": [text, 5]},
+        {"type": "string", "maxLength": 9},
+        {"type": "boolean"},
+        {"type": "number"},
+        {"type": "array", "items": {"type": "integer"}},
+    )
+    said = {"title": text, "description": text, "default": text}
+    members = {f"{text[:5]}{n}": kind | said for n, kind in enumerate(kinds)}
+    schema = {"type": "object", "properties": members, "required": list(members)[:1]}
+    return await ctx.tool("ask_person", question=text, schema=schema)
+"""
+
+
+async def test_a_hostile_form_is_a_form_and_nothing_else(served, browser, workspace):
+    (workspace / "forms.yaml").write_text(FORMS)
+    (workspace / "forms_code.py").write_text(FORMS_CODE)
+    asked = {"source": "forms.yaml", "inputs": {"text": EVIL}}
+    status, body, _ = await served.ask("/v1/runs", method="POST", json=asked)
+    assert status == 201, body
+    await served.until("/v1/approvals", lambda body: body["approvals"])
+    await browser.sign_in(served.token(*browser.EVERYTHING))
+    text = await (await browser.ask("/ui/approvals")).text()
+    page = Tags(text)
+    assert "img" not in page.tags
+    assert not [name for name, _ in page.attributes if name.startswith("on")]
+    assert not re.search("[\u202a-\u202e\u200b\x1b]", text)
+    members = [value for name, value in page.attributes if name == "data-member"]
+    assert [json.loads(member or "") for member in members] == [f"{EVIL[:5]}{n}" for n in range(5)]
+    values = [value for name, value in page.attributes if name == "value" and value]
+    assert json.dumps(EVIL) in [*map(_ascii, values)]
+
+
+def _ascii(text: str) -> str:
+    try:
+        return json.dumps(json.loads(text))
+    except ValueError:
+        return ""
 
 
 async def test_what_is_asked_for_is_shown_back_and_runs_nothing(served, browser):

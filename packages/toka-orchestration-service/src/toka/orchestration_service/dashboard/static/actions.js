@@ -21,10 +21,14 @@ const bodyOf = (form, submitter) => {
   const body = {};
   for (const field of form.elements) {
     if (!field.name || field.disabled || field.closest("[hidden]")) continue;
+    // An answer goes with a yes only.
+    if (field.dataset.with && field.dataset.with !== submitter.value) continue;
     if (field.type === "submit") {
       if (field === submitter) body[field.name] = field.value;
     } else if (field.value || !field.hasAttribute("data-optional")) {
-      body[field.name] = read[field.dataset.as ?? "text"](field.value);
+      const value = read[field.dataset.as ?? "text"](field.value);
+      if (field.dataset.member) body[field.name][JSON.parse(field.dataset.member)] = value;
+      else body[field.name] = value;
     }
   }
   return body;
