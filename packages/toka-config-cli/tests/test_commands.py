@@ -105,6 +105,8 @@ def test_several_changes_are_made_all_or_none(
 
 def test_a_change_of_type_has_to_be_meant(capsys: pytest.CaptureFixture[str], app: Path) -> None:
     assert "--type number" in said(capsys, "set", "app.yaml", "server.host", "1.10", status=5)
+    refused = said(capsys, "set", "app.yaml", "server.port", "high", status=5)
+    assert refused.count("--type text") == 1
     said(capsys, "set", "app.yaml", "server.host", "1.10", "--type", "text")
     assert 'host: "1.10"' in app.read_text()
     said(capsys, "set", "app.yaml", "server.port", "null")

@@ -84,7 +84,8 @@ def check_type(document: Document, path: KeyPath, value: Value, kind: str) -> No
     if "null" in (before, after) or before == after:
         return
     what = f"{show_path(path)} is a {before} and would become a {after}."
-    refuse("EditRefused", what, f"Say what is meant: --type {_option(after)} or --type text.")
+    types = " or ".join(f"--type {each}" for each in dict.fromkeys((_option(after), "text")))
+    refuse("EditRefused", what, f"Say what is meant: {types}.")
 
 
 def _kind(value: Value) -> str:
