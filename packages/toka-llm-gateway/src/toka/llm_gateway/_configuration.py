@@ -29,7 +29,7 @@ prices and limits over the built-in one, as it does for `model_from_environment`
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 import attrs
 import msgspec
@@ -49,49 +49,16 @@ from toka.llm_gateway.routing._limited import LimitedModel
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from toka.llm_gateway._configuration_file import (
+        ConfigurationFile,
+        ModelEntry,
+        ProviderEntry,
+    )
     from toka.llm_gateway._embedding import EmbeddingModel
     from toka.llm_gateway._model import Model
     from toka.llm_gateway._prices import PriceTable
 
 _MAX_KEY_BYTES: Final = 64 * 1024
-
-
-class _Provider(msgspec.Struct, forbid_unknown_fields=True):
-    kind: str
-    key_env: str | list[str] = []
-    key_file: str | list[str] = []
-    base_url: str | None = None
-    extra: dict[str, object] = {}
-
-
-class _Model(msgspec.Struct, forbid_unknown_fields=True):
-    routes: list[str]
-    strategy: Literal["fallback", "balance", "hedge"] = "fallback"
-    max_concurrent: int | None = None
-    cache_seconds: float | None = None
-
-
-class _Embedding(msgspec.Struct, forbid_unknown_fields=True):
-    route: str
-
-
-class _Guards(msgspec.Struct, forbid_unknown_fields=True):
-    redact: bool = False
-    spotlight: bool = False
-    max_input_tokens: int | None = None
-
-
-class _Telemetry(msgspec.Struct, forbid_unknown_fields=True):
-    enabled: bool = False
-    contents: bool = False
-
-
-class _File(msgspec.Struct, forbid_unknown_fields=True):
-    providers: dict[str, _Provider]
-    models: dict[str, _Model]
-    embeddings: dict[str, _Embedding] = {}
-    guards: _Guards | None = None
-    telemetry: _Telemetry | None = None
 
 
 @attrs.frozen
@@ -120,8 +87,12 @@ def read_configuration(
     """
     import tomllib  # noqa: PLC0415 - only who has a file pays
 
+    from toka.llm_gateway._configuration_file import (  # noqa: PLC0415 - as above
+        ConfigurationFile,
+    )
+
     try:
-        file = msgspec.convert(tomllib.loads(text), _File)
+        file = msgspec.convert(tomllib.loads(text), ConfigurationFile)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise ConfigurationInvalid(f"The configuration cannot be used: {error}.") from error
     options = options or HttpOptions()
@@ -135,12 +106,14 @@ def read_configuration(
 
 
 class _Maker:
-    def __init__(self, file: _File, environ: Mapping[str, str], options: HttpOptions) -> None:
+    def __init__(
+        self, file: ConfigurationFile, environ: Mapping[str, str], options: HttpOptions
+    ) -> None:
         self._file: Final = file
         self._environ: Final = environ
         self._options: Final = options
 
-    def model(self, name: str, described: _Model) -> Model:
+    def model(self, name: str, described: ModelEntry) -> Model:
         routes = [model for route in described.routes for model in self._route(name, route)]
         model = _joined(described.strategy, routes)
         if described.max_concurrent is not None:
@@ -210,7 +183,7 @@ class _Maker:
             for key in keys or [None]
         ]
 
-    def _provider(self, name: str, route: str) -> tuple[_Provider, str, str]:
+    def _provider(self, name: str, route: str) -> tuple[ProviderEntry, str, str]:
         section, _, model = route.partition("/")
         provider = self._file.providers.get(section)
         if provider is None or not model:
@@ -221,7 +194,7 @@ class _Maker:
             )
         return provider, section, model
 
-    def _keys(self, section: str, provider: _Provider) -> list[ApiKey]:
+    def _keys(self, section: str, provider: ProviderEntry) -> list[ApiKey]:
         keys = [self._from_environment(section, each) for each in _listed(provider.key_env)]
         return [*keys, *[_from_file(section, each) for each in _listed(provider.key_file)]]
 

@@ -20,7 +20,7 @@ Modality: TypeAlias = Literal["text", "image", "document"]
 
 FIELDS: Final = frozenset({"context_window", "max_output_tokens", "modalities", "tools"})
 _MODALITIES: Final[tuple[Modality, ...]] = get_args(Modality)
-_REPEATED: Final = re.compile(r"(\W)\1+")
+_REPEATED: Final = r"(\W)\1+"
 _CHARACTERS_PER_TOKEN: Final = 8
 """No tokenizer makes fewer tokens than this gives, of any language, once repetitions are out."""
 
@@ -86,7 +86,7 @@ def _check_length(request: ModelRequest, model: str, window: int) -> None:
     room = window * _CHARACTERS_PER_TOKEN
     if sum([len(text) for text in _texts(request)]) <= room:
         return
-    characters = sum([len(_REPEATED.sub(r"\1", text)) for text in _texts(request)])
+    characters = sum([len(re.sub(_REPEATED, r"\1", text)) for text in _texts(request)])
     if characters > room:
         raise ContextTooLong(
             f"The input is longer than the context window of {model!r}: {characters} characters,"

@@ -16,8 +16,6 @@ from toka.llm_gateway._errors import (
 from toka.llm_gateway._prices import PriceTable
 from toka.llm_gateway.formats._dialect import StreamRefused
 from toka.llm_gateway.http._address import check_base_url
-from toka.llm_gateway.http._quote import quote
-from toka.llm_gateway.http._retry_after import retry_after_ns
 from toka.llm_gateway.http._transport import Deadline, HttpAnswer, Transport
 from toka.types import NANOSECONDS
 
@@ -156,6 +154,8 @@ class Caller:
         message = f"{self.provider} did not answer the call to {call.model!r} ({said})"
         # Complaints about a key quote a part of it.
         if refusal.complaint and not issubclass(refusal.kind, AuthenticationFailed):
+            from toka.llm_gateway.http._quote import quote  # noqa: PLC0415 - loaded for failures
+
             message = f"{message}: {quote(refusal.complaint, call.body, self._key)}"
         return refusal.kind(
             message if message.endswith(".") else f"{message}.",
@@ -165,6 +165,10 @@ class Caller:
 
     def facts(self, http: HttpAnswer) -> dict[str, Json]:
         """Return what an answer's head says."""
+        from toka.llm_gateway.http._retry_after import (  # noqa: PLC0415 - loaded for failures
+            retry_after_ns,
+        )
+
         facts: dict[str, Json] = {"status": http.status, "request_id": request_id(http)}
         wait = retry_after_ns(http.headers, self.clock.now())
         if wait is not None:

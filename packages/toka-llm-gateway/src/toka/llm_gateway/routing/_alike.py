@@ -12,7 +12,6 @@ from collections import deque
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 
-import anyio.to_thread
 import attrs
 
 from toka.llm_gateway._errors import ConfigurationInvalid
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 _LONGEST: Final = 300
 """Characters of a question that is compared."""
 
-_DECISIVE: Final = re.compile(
+_DECISIVE: Final = (
     r"[\w.,:/+*-]*\d[\w.,:/+*-]*"
     r"|\b(?i:no|not|never|none|nothing|nobody|without|except|cannot|\w+n['\u2019]t)\b"
     r"|\b[A-Z]\w*"
@@ -123,6 +122,8 @@ class AlikeModel:
         self._clock: Final[Clock] = SystemClock() if clock is None else clock
         self._kept: Final[deque[_Kept]] = deque(maxlen=max_entries)
         # An embedder is called by one thread at a time.
+        import anyio  # noqa: PLC0415 - 10 ms at import
+
         self._embedding: Final = anyio.CapacityLimiter(1)
 
     async def complete(self, request: ModelRequest) -> ModelResponse:
@@ -163,6 +164,8 @@ class AlikeModel:
             return None
         rest = (*request.messages[:-1], attrs.evolve(last, parts=(attrs.evolve(said, text=""),)))
         circumstances = digest_of(self.provider, self.name, attrs.evolve(request, messages=rest))
+        import anyio.to_thread  # noqa: PLC0415 - see above
+
         rows = await anyio.to_thread.run_sync(
             self._embedder.embed, [said.text], limiter=self._embedding
         )
@@ -194,5 +197,5 @@ class AlikeModel:
 
 
 def _decisive(text: str) -> tuple[str, ...]:
-    found = [each.strip(".,:").lower() for each in _DECISIVE.findall(text)]
+    found = [each.strip(".,:").lower() for each in re.findall(_DECISIVE, text)]
     return tuple([each for each in found if each not in _OPENINGS])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final, Protocol
 
-import anyio
 import attrs
 import msgspec
 
@@ -19,6 +18,8 @@ from toka.types import NANOSECONDS, Clock, SystemClock
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from pathlib import Path
+
+    import anyio
 
     from toka.llm_gateway._events import StreamEvent
     from toka.llm_gateway._messages import Part
@@ -119,7 +120,7 @@ class SqliteCache:
 class _Flight:
     """A call that is under way, for all who ask the same."""
 
-    landed: anyio.Event = attrs.field(factory=anyio.Event)
+    landed: anyio.Event
     response: ModelResponse | None = None
 
 
@@ -179,7 +180,9 @@ class CachedModel:
         await self._model.aclose()
 
     async def _ask(self, key: bytes, request: ModelRequest) -> ModelResponse:
-        flight = self._flights[key] = _Flight()
+        import anyio  # noqa: PLC0415 - 10 ms at import; whoever calls has it loaded
+
+        flight = self._flights[key] = _Flight(anyio.Event())
         try:
             flight.response = await self._model.complete(request)
             self._cache.put(key, bytes(encode_response(flight.response)))

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import anyio
-
 from toka.llm_gateway._errors import CallFailed, ConfigurationInvalid
 from toka.llm_gateway.routing._fallback import FallbackModel, FallbackPolicy, Trip
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import anyio
 
     from toka.llm_gateway._model import Model
     from toka.llm_gateway._request import ModelRequest
@@ -54,8 +54,10 @@ class HedgedModel(FallbackModel):
         self._after: Final = after
 
     async def complete(self, request: ModelRequest) -> ModelResponse:
+        import anyio  # noqa: PLC0415 - 10 ms at import; whoever calls has it loaded
+
         trip = self._trip(request)
-        race = _Race(trip)
+        race = _Race(trip, anyio.Event)
         async with anyio.create_task_group() as group:
             for route in trip.routes():
                 group.start_soon(race.run, route, group.cancel_scope)
@@ -69,11 +71,12 @@ class HedgedModel(FallbackModel):
 class _Race:
     """Calls beside one another: an answer ends all, a failure lets the next begin at once."""
 
-    def __init__(self, trip: Trip) -> None:
+    def __init__(self, trip: Trip, event: type[anyio.Event]) -> None:
         self._trip: Final = trip
+        self._event: Final = event
         self.winner: ModelResponse | None = None
         self.stopped: CallFailed | None = None
-        self._failed = anyio.Event()
+        self._failed = self._event()
 
     async def run(self, route: Route, scope: anyio.CancelScope) -> None:
         try:
@@ -89,7 +92,9 @@ class _Race:
 
     async def over_within(self, seconds: float) -> bool:
         """Wait for a call to end; say whether that was the end of all."""
+        import anyio  # noqa: PLC0415 - 10 ms at import; whoever calls has it loaded
+
         with anyio.move_on_after(seconds):
             await self._failed.wait()
-        self._failed = anyio.Event()
+        self._failed = self._event()
         return self.winner is not None or self.stopped is not None

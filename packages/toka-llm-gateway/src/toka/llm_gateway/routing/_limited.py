@@ -6,14 +6,14 @@ from collections import deque
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
-import anyio
-
 from toka.llm_gateway._errors import Overloaded
 from toka.llm_gateway.routing._events import closable
 from toka.types import InvalidValueError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+
+    import anyio
 
     from toka.llm_gateway._events import StreamEvent
     from toka.llm_gateway._model import Model
@@ -69,6 +69,8 @@ class FairGate:
                 f"{self._count} calls wait for this model already.",
                 hint="Come back later, or allow more at once.",
             )
+        import anyio  # noqa: PLC0415 - 10 ms at import; whoever calls has it loaded
+
         turn = anyio.Event()
         self._waiting.setdefault(tenant, deque()).append(turn)
         self._count += 1
