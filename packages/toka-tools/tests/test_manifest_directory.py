@@ -146,6 +146,14 @@ def test_a_manifest_that_others_may_write_is_not_taken(tmp_path, caplog, mode: i
     assert set(ManifestDirectory(tmp_path).tools()) == {"one", "two"}
 
 
+def test_what_is_no_file_is_told_and_not_waited_for(directory, tmp_path) -> None:
+    write(tmp_path / "a.yaml")
+    os.mkfifo(tmp_path / "b.yaml")
+    (tmp_path / "c.yaml").mkdir()
+    assert set(directory.tools()) == {"one"}
+    assert set(directory.problems) == {"b.yaml", "c.yaml"}
+
+
 def test_a_folder_that_others_may_write_stays_what_it_was(tmp_path, caplog) -> None:
     write(tmp_path / "a.yaml")
     directory = ManifestDirectory(tmp_path, private=True)

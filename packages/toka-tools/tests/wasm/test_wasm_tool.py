@@ -24,6 +24,7 @@ from toka.tools import (
     Workspace,
     load_tool,
 )
+from toka.tools.manifests._load import read_tool
 from toka.tools.wasm import (
     GuestFailedError,
     WasmTool,
@@ -498,6 +499,15 @@ def named(tmp_path):
     path = tmp_path / "guest.json"
     path.write_text(json.dumps(facts))
     return path
+
+
+def test_a_manifest_is_read_once(tmp_path):
+    source, wasm = manifest(ECHO)
+    path = tmp_path / "echo.json"
+    (tmp_path / json.loads(source)["module"]).write_bytes(wasm)
+    path.write_text(json.dumps({**json.loads(source), "name": "another"}))
+    # Whoever replaces the file after it was looked at is too late.
+    assert read_tool(path, source.encode(), None).name == json.loads(source)["name"]
 
 
 async def test_a_guest_may_be_named_by_a_json_manifest(named, call):

@@ -24,12 +24,17 @@ def read_bounded(path: Path, most: int, *, private: bool = False) -> bytes:
         private: Whether nobody else may be able to write it.
 
     Raises:
-        InvalidManifestError: It cannot be read, is longer, or others may write it.
+        InvalidManifestError: It cannot be read, is no regular file, is longer, or others may write
+            it.
     """
     try:
-        with path.open("rb") as file:
+        # A pipe would be waited for until somebody writes into it.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise InvalidManifestError(f"{path} is no regular file.")
             if private:
-                check_private(os.fstat(file.fileno()), path)
+                check_private(status, path)
             data = file.read(most + 1)
     except OSError as error:
         raise InvalidManifestError(f"{path} cannot be read: {error.strerror}.") from error

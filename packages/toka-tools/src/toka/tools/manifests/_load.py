@@ -80,9 +80,10 @@ def read_tool(
         loaded = parse_manifest(data, str(path))
         return manifest_tool(loaded.manifest, home, loaded.digest)
     if is_guest(data):
-        from toka.tools.wasm import load_wasm_tool  # noqa: PLC0415 - toka-cvm is an extra
+        from toka.tools.wasm._manifest import parse_wasm_manifest  # noqa: PLC0415 - as below
+        from toka.tools.wasm._tool import tool_beside  # noqa: PLC0415 - toka-cvm is an extra
 
-        return load_wasm_tool(path)
+        return tool_beside(path, parse_wasm_manifest(data, str(path)))
     return _json_tool(parse_json_manifest(data, str(path)), home, handlers)
 
 

@@ -215,7 +215,23 @@ def load_wasm_tool(
         ToolError: The bytes are no module that the machine takes.
     """
     manifest = load_wasm_manifest(path)
-    wasm = read_bounded(Path(path).parent / manifest.module, ModuleLimits().module_bytes)
+    return tool_beside(Path(path), manifest, machine=machine, key_value=key_value)
+
+
+def tool_beside(
+    path: Path,
+    manifest: WasmManifest,
+    *,
+    machine: Machine | None = None,
+    key_value: KeyValue | None = None,
+) -> WasmTool:
+    """Make a tool of a manifest that was read already, and of the module beside its file.
+
+    Raises:
+        InvalidManifestError: As `load_wasm_tool`.
+        ToolError: As `load_wasm_tool`.
+    """
+    wasm = read_bounded(path.parent / manifest.module, ModuleLimits().module_bytes)
     return WasmTool(manifest, wasm, machine=machine, key_value=key_value)
 
 
