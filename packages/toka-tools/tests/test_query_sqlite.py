@@ -200,6 +200,36 @@ async def test_a_refusal_says_what_and_the_remedy(query) -> None:
         await query("PRAGMA writable_schema = ON", write=True)
 
 
+@pytest.mark.parametrize(
+    ("sql", "helps"),
+    [
+        ("DELETE FROM people", True),
+        ("CREATE VIRTUAL TABLE v USING fts5(x)", True),
+        ("ATTACH ':memory:' AS b", False),
+        ("SELECT load_extension('x')", False),
+    ],
+)
+def test_to_write_is_the_remedy_only_where_it_helps(ask, sql: str, helps: bool) -> None:
+    with pytest.raises(QueryError) as caught:
+        ask(sql)
+    assert ("set `write`" in str(caught.value)) is helps
+
+
+async def test_a_statement_that_is_no_unicode_is_refused(query) -> None:
+    with pytest.raises(InvalidArgumentsError, match="The statement is not valid Unicode"):
+        await query("SELECT '\ud800'")
+
+
+def test_a_column_whose_name_is_no_unicode_is_named(ask, database) -> None:
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute('CREATE TABLE odd("ZZZ")')
+        connection.commit()
+    database.write_bytes(database.read_bytes().replace(b"ZZZ", b"\xff\xfe\xfd"))
+    with pytest.raises(QueryError, match="name of a column"):
+        ask("SELECT * FROM odd")
+    assert ask("SELECT count(*) FROM odd")["rows"] == [[0]]
+
+
 async def test_writing_needs_its_own_permission(query, registry, workspace, database) -> None:
     tool = registry.get("query_sqlite")
     reads = {"path": "a.db", "sql": "SELECT 1"}
@@ -301,6 +331,13 @@ async def test_a_database_in_wal_mode_is_read(query, database) -> None:
         assert (await query("SELECT count(*) FROM people"))["rows"] == [[3]]
     database.parent.chmod(0o755)
     assert (await query("SELECT count(*) FROM people"))["rows"] == [[3]]
+
+
+def test_reading_a_database_in_wal_mode_makes_no_files_without_a_sandbox(ask, database) -> None:
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+    assert ask("SELECT count(*) FROM people")["rows"] == [[2]]
+    assert [path.name for path in database.parent.iterdir()] == ["a.db"]
 
 
 async def test_a_lock_is_waited_for_and_then_told(query, database) -> None:
@@ -472,13 +509,31 @@ async def test_a_call_that_is_cancelled_takes_back_what_it_did(query, database) 
         assert connection.execute("SELECT count(*) FROM people").fetchall() == [(2,)]
 
 
-@pytest.mark.parametrize("said", [b"", b"[]", b'{"rows": 7}', b'{"rows": [[[]]]}', b"[" * 99_999])
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b"[]",
+        b'{"rows": 7}',
+        b'{"rows": [[[]]]}',
+        b'{"failure": {"kind": "file", "details": {"error": 1099511627776}}}',
+        b"[" * 99_999,
+    ],
+)
 def test_what_a_worker_says_is_checked(database, said: bytes) -> None:
     question = _database.Question(
         real=str(database), sql="", parameters=(), write=False, max_rows=1, timeout_ns=1
     )
     with pytest.raises(QueryError, match="without an answer"):
         _database._answer(Finished(0, None, said, b"", None, 0, 0, 0), question)
+
+
+def test_a_worker_may_be_ended_by_a_signal_that_has_no_name(database) -> None:
+    question = _database.Question(
+        real=str(database), sql="", parameters=(), write=False, max_rows=1, timeout_ns=1
+    )
+    with pytest.raises(QueryError, match="ended with signal 40 and"):
+        _database._answer(Finished(None, 40, b"", b"", None, 0, 0, 0), question)
 
 
 async def test_what_does_not_fit_into_memory_is_sorted_in_files(query) -> None:

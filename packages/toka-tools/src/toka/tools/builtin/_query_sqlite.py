@@ -68,7 +68,7 @@ class QuerySqlite(TypedTool[QuerySqliteArguments]):
             demand(action, real, context)
         question = Question(
             real=real,
-            sql=arguments.sql,
+            sql=_checked_text(arguments.sql, "The statement"),
             parameters=_checked(arguments.parameters),
             write=arguments.write,
             max_rows=arguments.max_rows,
@@ -106,11 +106,15 @@ def _make(real: str, arguments: QuerySqliteArguments) -> None:
 
 
 def _checked(parameters: Parameters) -> Parameters:
-    values = parameters.values() if isinstance(parameters, dict) else parameters
-    try:
-        for value in values:
-            if isinstance(value, str):
-                value.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidArgumentsError("A parameter is not valid Unicode.") from error
+    for value in parameters.values() if isinstance(parameters, dict) else parameters:
+        if isinstance(value, str):
+            _checked_text(value, "A parameter")
     return parameters
+
+
+def _checked_text(text: str, what: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidArgumentsError(f"{what} is not valid Unicode.") from error
+    return text

@@ -14,7 +14,7 @@ import stat
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import attrs
 import msgspec
@@ -44,6 +44,7 @@ _GRACE_NS: Final = 2 * NANOSECONDS
 _JSON_FACTOR: Final = 6
 _MARGIN_BYTES: Final = 1 << 20
 _MAX_OPEN_FILES: Final = 64
+_MAX_ERROR_NUMBER: Final = 4095
 
 Value = str | int | float | dict[str, str] | None
 """Of a column; bytes are an object with `base64`."""
@@ -62,12 +63,16 @@ class Question:
     timeout_ns: int
 
 
+# Whatever a worker says that a database has taken over, it must be an answer or none.
+_ErrorNumber = Annotated[int, msgspec.Meta(ge=0, le=_MAX_ERROR_NUMBER)]
+
+
 @attrs.frozen
 class _Failure:
     kind: str
     message: str = ""
     hint: str = ""
-    details: dict[str, str | int] = attrs.field(factory=dict[str, "str | int"])
+    details: dict[str, str | _ErrorNumber] = attrs.field(factory=dict[str, "str | _ErrorNumber"])
 
 
 @attrs.frozen
@@ -182,7 +187,7 @@ def _answer(finished: Finished, question: Question) -> Answer:
 
 def _ended(finished: Finished, question: Question) -> QueryError:
     number = finished.signal
-    how = signal.Signals(number).name if number else f"status {finished.exit_code}"
+    how = _name_of(number) if number else f"status {finished.exit_code}"
     hint = "Look at the database with another program before it is used again."
     if number == signal.SIGBUS:
         hint = "Somebody cut one of its files short while it was read."
@@ -192,6 +197,13 @@ def _ended(finished: Finished, question: Question) -> QueryError:
         hint=hint,
         details={"path": question.real, "ended_with": how, "said": said[:200]},
     )
+
+
+def _name_of(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # One of those that POSIX leaves to programs; the kernel sends none of them.
+        return f"signal {number}"
 
 
 def _error(failure: _Failure, question: Question) -> ToolError:
@@ -207,5 +219,5 @@ def _error(failure: _Failure, question: Question) -> ToolError:
     number = failure.details.get("error")
     if failure.kind == "file" and isinstance(number, int):
         return system_error(OSError(number, os.strerror(number)), real)
-    details = {"path": real, **failure.details}
+    details = {**failure.details, "path": real}
     return QueryError(f"{real}: {failure.message}", hint=failure.hint, details=details)

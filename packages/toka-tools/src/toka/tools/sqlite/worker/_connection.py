@@ -29,6 +29,7 @@ _STEPS = 2_000
 _BUSY_SECONDS = 5.0
 # Ends a journal that names a super-journal (sqlite.org/fileformat2.html, section 3).
 _JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
+_READ_VERSION_AT, _WAL_VERSION = 19, b"\x02"
 
 _LIMITS = {
     sqlite3.SQLITE_LIMIT_ATTACHED: 0,
@@ -57,46 +58,41 @@ def connected(
 
 
 def _connect(question: Question, deadline: Deadline) -> sqlite3.Connection:
-    _check_openable(question)
+    mode = _mode(question, _is_in_wal_mode(question))
     if question.write:
         check_journal(question.path)
     if question.keeps_files:
         from ._keeping import keep_all_files  # noqa: PLC0415 - ctypes is rarely needed
 
         keep_all_files()
-    modes = _modes(question)
-    for mode in modes:
-        connection = open_database(question.path, mode, deadline)
-        try:
-            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-            _check_file(connection, question)
-        except sqlite3.OperationalError as error:
-            connection.close()
-            if mode == modes[-1]:
-                raise _explain(error) from error
-        except sqlite3.DatabaseError as error:
-            connection.close()
-            raise _explain(error) from error
-        except BaseException:
-            connection.close()
-            raise
-        else:
-            return connection
-    raise AssertionError("The last mode returns or raises.")
+    connection = open_database(question.path, mode, deadline)
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        _check_file(connection, question)
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise _explain(error) from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
-def _modes(question: Question) -> tuple[str, ...]:
-    # A database in WAL mode that nobody has open has no shared memory file, which a reader may not
-    # make; without a log beside it the file is all there is, and nobody is writing to it.
+def _mode(question: Question, in_wal_mode: bool) -> str:
     if question.write:
-        return ("mode=rw",)
+        return "mode=rw"
+    # A database in WAL mode that nobody has open has neither a log nor a shared memory file, which
+    # SQLite would make even to read; the file is all there is, and nobody is writing to it.
     logs = [f"{question.path}-wal", f"{question.path}-journal"]
-    alone = not any(os.path.lexists(log) for log in logs)
-    return ("mode=ro", "mode=ro&immutable=1") if alone else ("mode=ro",)
+    alone = in_wal_mode and not any(os.path.lexists(log) for log in logs)
+    return "mode=ro&immutable=1" if alone else "mode=ro&readonly_shm=1"
 
 
-def _check_openable(question: Question) -> None:
-    """Let the system say in its own words why a file cannot be opened; SQLite says it in one."""
+def _is_in_wal_mode(question: Question) -> bool:
+    """Look at the header (sqlite.org/fileformat2.html, section 1.3.3).
+
+    The system says in its own words why a file cannot be opened; SQLite says it in one.
+    """
     flags = os.O_RDWR if question.write else os.O_RDONLY
     try:
         descriptor = os.open(question.path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -105,6 +101,7 @@ def _check_openable(question: Question) -> None:
     try:
         if _identity(descriptor) != question.identity:
             raise file_changed()
+        return os.pread(descriptor, 1, _READ_VERSION_AT) == _WAL_VERSION
     finally:
         os.close(descriptor)
 
@@ -214,10 +211,14 @@ def explained(deadline: Deadline, authorizer: Authorizer) -> Generator[None]:
         if authorizer.refused:
             raise query_failed(
                 f"the statement uses {authorizer.refused}, which is not allowed here.",
-                "" if authorizer.writes else "To change the database, set `write`.",
+                "To change the database, set `write`." if authorizer.refused_for_reading else "",
                 refused=authorizer.refused,
             ) from error
         raise _explain(error) from error
+    except UnicodeDecodeError as error:
+        raise query_failed(
+            "the name of a column is not valid UTF-8.", "Name it with AS."
+        ) from error
 
 
 @contextmanager

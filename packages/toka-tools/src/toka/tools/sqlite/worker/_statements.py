@@ -1,7 +1,8 @@
 """Which statements a connection takes: the authorizer of SQLite (sqlite.org/c3ref/set_authorizer).
 
 SQLite asks about every access while it compiles a statement, so what is decided here holds for
-views, triggers and whatever the database itself brings along. What is not named is refused.
+views, triggers and whatever the database itself brings along. An action that is not named is
+refused, and so is a function that is.
 """
 
 from __future__ import annotations
@@ -46,11 +47,13 @@ _FUNCTIONS = frozenset({"load_extension", "readfile", "writefile", "edit", "fts3
 class Authorizer:
     """Decides about one connection, and remembers what it refused."""
 
-    __slots__ = ("own", "refused", "writes")
+    __slots__ = ("own", "refused", "refused_for_reading", "writes")
 
     def __init__(self, writes: bool) -> None:
         self.writes = writes
         self.refused = ""
+        self.refused_for_reading = False
+        """Whether a connection that writes would have been allowed what was refused."""
         self.own = False
         """Whether this distribution is speaking, and not the caller."""
 
@@ -58,22 +61,25 @@ class Authorizer:
         self, action: int, first: str | None, second: str | None, _: str | None, __: str | None
     ) -> int:
         """Return what SQLite asks for; see its documentation for the arguments of each action."""
-        if self.own or self._allows(action, first, second):
+        if self.own or _allows(action, first, second, self.writes):
             return sqlite3.SQLITE_OK
-        self.refused = self.refused or _name(action, first, second)
+        if not self.refused:
+            self.refused = _name(action, first, second)
+            self.refused_for_reading = _allows(action, first, second, writes=True)
         return sqlite3.SQLITE_DENY
 
-    def _allows(self, action: int, first: str | None, second: str | None) -> bool:
-        if action == sqlite3.SQLITE_FUNCTION:
-            return (second or "").lower() not in _FUNCTIONS
-        if action == sqlite3.SQLITE_PRAGMA:
-            name = (first or "").lower()
-            return name in _PRAGMAS or (name in _PRAGMAS_ALONE and second is None)
-        if action in (sqlite3.SQLITE_CREATE_VTABLE, sqlite3.SQLITE_DROP_VTABLE):
-            return self.writes and (second or "").lower() in _MODULES
-        # To open a virtual table, SQLite asks as if it changed the schema, which it does not.
-        opens = action == sqlite3.SQLITE_UPDATE and first == "sqlite_master"
-        return opens or action in _READS or (self.writes and action in _WRITES)
+
+def _allows(action: int, first: str | None, second: str | None, writes: bool) -> bool:
+    if action == sqlite3.SQLITE_FUNCTION:
+        return (second or "").lower() not in _FUNCTIONS
+    if action == sqlite3.SQLITE_PRAGMA:
+        name = (first or "").lower()
+        return name in _PRAGMAS or (name in _PRAGMAS_ALONE and second is None)
+    if action in (sqlite3.SQLITE_CREATE_VTABLE, sqlite3.SQLITE_DROP_VTABLE):
+        return writes and (second or "").lower() in _MODULES
+    # To open a virtual table, SQLite asks as if it changed the schema, which it does not.
+    opens = action == sqlite3.SQLITE_UPDATE and first == "sqlite_master"
+    return opens or action in _READS or (writes and action in _WRITES)
 
 
 _NAMES = {
