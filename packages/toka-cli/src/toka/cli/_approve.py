@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Literal
 
+    from toka.types import Json
+
 
 _PERMISSIONS = ("approval:resolve:**",)
 
@@ -198,7 +200,7 @@ async def _ask_log(data: DataDirectory) -> tuple[Question, ...]:
 async def _answer_service(service: _Service, answer: _Answer) -> None:
     from toka.cli._client import Client  # noqa: PLC0415 - aiohttp
 
-    body: dict[str, object] = {"decision": answer.decision, "reason": answer.reason}
+    body: dict[str, Json] = {"decision": answer.decision, "reason": answer.reason}
     async with Client(service.url, service.token) as client:
         if answer.text is not None:
             listed = (await client.get("/v1/approvals", Questions)).approvals
