@@ -116,6 +116,8 @@ print([signal.getsignal(number) for number in (1, 2, 10, 13, 15, 17, 25)])
 print(os.getpriority(os.PRIO_PROCESS, 0), os.sched_getaffinity(0), os.sched_getscheduler(0))
 names = [name for name in dir(resource) if name.startswith("RLIMIT_") and name != "RLIMIT_NPROC"]
 print([(name, resource.getrlimit(getattr(resource, name))) for name in names])
+import ctypes
+print(ctypes.CDLL(None).syscall({"x86_64": 252, "aarch64": 31}[os.uname().machine], 1, 0))
 """
 
 
@@ -155,6 +157,10 @@ async def test_what_one_command_does_to_itself_no_other_sees(run) -> None:
         "os.setpriority(os.PRIO_PROCESS, os.getppid(), 7)",
         "os.sched_setaffinity(os.getppid(), {max(os.sched_getaffinity(0))})",
         "os.sched_setscheduler(os.getppid(), os.SCHED_BATCH, os.sched_param(0))",
+        (
+            "import ctypes; assert ctypes.CDLL(None).syscall("
+            "{'x86_64': 251, 'aarch64': 30}[os.uname().machine], 1, os.getppid(), 3 << 13) == 0"
+        ),
     ],
 )
 async def test_what_a_command_does_to_its_starter_no_other_sees(run, deed: str) -> None:
@@ -217,6 +223,18 @@ async def test_nobody_confined_reaches_the_guard(run_at) -> None:
     done = await run(f"kill -9 {guard} || kill -0 {guard} || cat /proc/{guard}/environ")
     assert (done["stdout"], done["exit_code"]) == ("", 1)
     assert await starter(run) == first
+
+
+async def test_nobody_confined_reads_from_a_starter_what_others_were_given(run_at) -> None:
+    """The superuser needs more than a process that is not dumpable to be kept from it."""
+    run = run_at(SandboxLevel.LANDLOCK)
+    done = await run(
+        "import os; p = os.getppid(); open('/proc/self/mem', 'rb'); print('own')\n"
+        "try: open(f'/proc/{p}/mem', 'rb')\n"
+        "except PermissionError: print('kept')",
+        PROGRAM, "-I", "-S", "-c", granted=("fs:read:/proc/**",),
+    )  # fmt: skip
+    assert done["stdout"] == "own\nkept\n"
 
 
 async def test_a_command_that_kills_its_guard_is_lost_and_ends(run_at, workspace) -> None:

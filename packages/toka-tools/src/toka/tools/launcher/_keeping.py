@@ -1,6 +1,6 @@
 """What a starter has taken upon itself, and whether that is still what a command is to be kept in.
 
-A command of the same user may have changed the limits, the niceness and the processors of the
+A command of the same user may have changed the limits, the priorities and the processors of the
 process that starts the next one. Rules of Landlock are for what a path led to, which may have been
 replaced since. Both is looked at before each command, never repaired.
 """
@@ -12,7 +12,7 @@ import resource
 from typing import TYPE_CHECKING
 
 from . import _landlock, _seccomp
-from ._calls import PR_SET_DUMPABLE, set_attribute
+from ._calls import ARCHITECTURE, PR_SET_DUMPABLE, set_attribute, syscall
 from ._limits import Limits, limits_of, set_limits
 from ._tree import LINUX
 
@@ -27,15 +27,26 @@ _LIMITS = [
     if name.startswith("RLIMIT_") and name != "RLIMIT_OFILE"  # another name of one
 ]
 _LEAST_MEMORY, _LEAST_FILES = 128 << 20, 24
+_IO_PRIORITY = {"x86_64": 252, "aarch64": 31}.get(ARCHITECTURE)
+"""The number of `ioprio_get`."""
+_OF_PROCESS = 1
 
 
 def is_bearable(request: Request) -> bool:
     """Return whether a starter can live with what a command is kept in."""
+    confinement = request.confinement
     return (
-        not (request.confinement is not None and request.confinement.namespaces)
+        not (confinement is not None and (confinement.namespaces or _opens_processes(confinement)))
         and request.limits.get("memory", _LEAST_MEMORY) >= _LEAST_MEMORY
         and request.limits.get("files", _LEAST_FILES) >= _LEAST_FILES
     )
+
+
+def _opens_processes(confinement: Confinement) -> bool:
+    # A starter is in the confinement of its commands, so Landlock would let the superuser's read
+    # there, from its memory, what other commands were given; of one outside of it they cannot.
+    paths = (*confinement.readable, *confinement.writable)
+    return any(path.startswith("/proc") or "/proc/".startswith(path) for path in paths)
 
 
 class Keeping:
@@ -103,7 +114,10 @@ def confine(confinement: Confinement) -> None:
 
 
 def _schedule() -> object:
-    return (os.sched_getaffinity(0), os.sched_getscheduler(0)) if LINUX else None
+    if not LINUX:
+        return None
+    of_disks = _IO_PRIORITY and syscall(_IO_PRIORITY, _OF_PROCESS, 0)
+    return os.sched_getaffinity(0), os.sched_getscheduler(0), of_disks
 
 
 def _looks(confinement: Confinement | None) -> list[_landlock.Look]:
