@@ -5,6 +5,8 @@ import signal
 import stat
 import subprocess
 import time
+import urllib.request
+from functools import partial
 
 import pytest
 
@@ -82,6 +84,82 @@ def test_a_killed_run_goes_on_by_itself_within_a_second(toka, command, asking, s
         while toka("status", "--json", *url).json[0]["state"] == "running":
             assert time.monotonic() - began < 1
     assert process.status == 0
+    assert toka("replay", "--verify").status == 0
+
+
+INQUIRING = """
+metadata: {name: inquiring}
+tasks:
+  default:
+    - id: ask
+      description: Ask where to go
+      steps:
+        - {tool: ask_person, with: {question: Where to?, choices: [here, there]}, as: where}
+        - tool: ask_person
+          with: {question: "How long ${where.answer}?", schema: {type: integer, minimum: 1}}
+          as: long
+        - tool: write_file
+          with:
+            path: "${run.artifacts}/plan.txt"
+            content: "${where.answer} for ${long.answer}, says ${long.by}"
+security:
+  capabilities_required: ["person:ask:operator", "fs:write:${run.artifacts}/**"]
+"""
+
+
+def answer_of(token, process, path, body=None):
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(process.url + path, data, headers)  # noqa: S310 - our own
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - see above
+        return json.loads(answer.read())
+
+
+def question_of(ask, process, text):
+    deadline = time.monotonic() + 10
+    while True:
+        open_questions = ask(process, "/v1/approvals")["approvals"]
+        if [each["question"] for each in open_questions] == [text]:
+            return open_questions[0]
+        assert time.monotonic() < deadline, open_questions
+        time.sleep(0.02)
+
+
+def test_questions_and_answers_outlive_kills_and_nobody_is_asked_twice(
+    toka, command, tmp_path, served
+):
+    (tmp_path / "inquiring.yaml").write_text(INQUIRING)
+    may = (
+        "run:*:*",
+        "agent:*:**",
+        "approval:resolve:**",
+        "person:ask:*",
+        f"fs:write:{tmp_path}/**",
+    )
+    permissions = [part for each in may for part in ("--permission", each)]
+    token = toka("token", "mint", "--subject", "operator", *permissions).out.strip()
+    ask = partial(answer_of, token)
+    with served(command, end=signal.SIGKILL) as process:
+        run = ask(process, "/v1/runs", {"source": "inquiring.yaml"})["run"]["run"]
+        asked = question_of(ask, process, "Where to?")
+    assert process.status == -signal.SIGKILL
+    with served(command, end=signal.SIGKILL) as process:
+        assert question_of(ask, process, "Where to?") == asked
+        where = {"decision": "approve", "answer": "there"}
+        ask(process, f"/v1/approvals/{asked['approval']}", where)
+        # Killed as soon as the answer was taken: whether the run has gone on by then is chance.
+    with served(command) as process:
+        asked = question_of(ask, process, "How long there?")
+        ask(process, f"/v1/approvals/{asked['approval']}", {"decision": "approve", "answer": 3})
+        deadline = time.monotonic() + 10
+        while (state := ask(process, f"/v1/runs/{run}")["run"]["state"]) != "completed":
+            assert time.monotonic() < deadline, state
+            time.sleep(0.02)
+    (plan,) = tmp_path.rglob("plan.txt")
+    assert plan.read_text() == "there for 3, says operator"
+    events = [json.loads(line) for line in toka("events", "--json", "--run", run).out.splitlines()]
+    kinds = [each["kind"].split(".")[1] for each in events if "approval." in each["kind"]]
+    assert kinds == ["requested", "resolved", "consumed"] * 2
     assert toka("replay", "--verify").status == 0
 
 
