@@ -43,8 +43,8 @@ def test_a_question_is_denied_with_a_reason(server, page, begin):
     expect(page.get_by_role("main")).to_contain_text("Keep them.")
 
 
-def test_a_question_is_answered_with_what_it_asks_for(page, begin):
-    begin("inquiring.yaml")
+def test_a_question_is_answered_with_what_it_asks_for(server, page, begin):
+    run = begin("inquiring.yaml")
     question = page.get_by_role("article", name="Where to?")
     question.get_by_label("Place").select_option("there")
     question.get_by_label("days").fill("0")
@@ -53,7 +53,28 @@ def test_a_question_is_answered_with_what_it_asks_for(page, begin):
     question.get_by_label("days").fill("3")
     question.get_by_role("button", name="Answer").click()
     # What comes next is asked with the answer on record.
-    expect(page.get_by_role("article", name="And then?")).to_be_visible()
+    question = page.get_by_role("article", name="And then?")
+    question.get_by_label("Answer", exact=True).fill('"Straight" on,\n<b>then</b> {"left": 1}')
+    question.get_by_role("button", name="Answer").click()
+    expect(question).to_have_count(0)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("completed")
+    page.goto(f"{server.url}/ui/agents/{run}/inquiring")
+    expect(page.get_by_role("main")).to_contain_text("<b>then</b>")
+    agent = page.request.get(f"{server.url}/v1/agents/{run}/inquiring").json()
+    assert agent["tasks"][0]["result"] == {
+        "said": {"where": "there", "days": 3},
+        "then": '"Straight" on,\n<b>then</b> {"left": 1}',
+    }
+
+
+def test_who_declines_to_answer_says_why(page, begin):
+    begin("inquiring.yaml")
+    question = page.get_by_role("article", name="Where to?")
+    question.get_by_label("Reason").fill("Ask <b>finance</b>.")
+    question.get_by_role("button", name="Decline").click()
+    expect(question).to_have_count(0)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("failed")
+    expect(page.get_by_role("main")).to_contain_text("declined to answer: Ask <b>finance</b>.")
 
 
 def test_what_is_refused_says_why_where_it_was_asked(server, page):
