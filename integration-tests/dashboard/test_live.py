@@ -113,3 +113,43 @@ def test_a_session_that_ended_says_so(server, page, signed_in):
         expect(page.get_by_role("link", name="Sign in")).to_be_visible()
     finally:
         signed_in.add_cookies(cookies)
+
+
+def test_every_page_of_the_newest_events_is_live(server, page, begin):
+    run = begin("ticking.yaml")
+    page.goto(f"{server.url}/ui/events?agent={run}/ticking")
+    wait_beyond(page, positions(page)[0])
+    # Of what it looked through, nothing fits: what fits comes later.
+    page.goto(f"{server.url}/ui/events?run={run}&text=that+WILL+do")
+    expect(page.get_by_text("Nothing found here")).to_be_visible()
+    expect(page.locator("html")).to_have_attribute("data-connection", "live")
+    page.evaluate(
+        """run => fetch(`/v1/runs/${run}/cancel`, {
+            method: "POST", body: JSON.stringify({reason: "That will do."}), headers: {
+                "Content-Type": "application/json",
+                "X-Toka-Mark": document.querySelector("meta[name=toka-mark]").content}})""",
+        run,
+    )
+    expect(page.locator("#rows tr").first).to_contain_text("That will do.")
+    expect(page.get_by_text("Nothing found here")).to_have_count(0)
+
+
+def test_older_events_begin_right_below_the_last_row_when_some_were_let_go_of(server, page, begin):
+    begin("ticking.yaml")
+
+    def keep_few(route):
+        answer = route.fetch()
+        few = answer.text().replace("const MOST = 200;", "const MOST = 55;")
+        assert few != answer.text()
+        route.fulfill(response=answer, body=few)
+
+    page.route("**/events.js", keep_few)
+    page.goto(f"{server.url}/ui/events?leases=all")
+    wait_beyond(page, positions(page)[0] + 10)
+    page.get_by_role("button", name="Hold").click()
+    page.wait_for_timeout(200)
+    last = positions(page)[-1]
+    assert len(positions(page)) == 55
+    page.get_by_role("link", name="Older").click()
+    page.wait_for_url("**after=**")
+    assert positions(page)[0] == last - 1

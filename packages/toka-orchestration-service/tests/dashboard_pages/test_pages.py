@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from toka.orchestration_service import _window
 from toka.orchestration_service.dashboard import _mount, _pages
 
 pytestmark = pytest.mark.anyio
@@ -191,6 +192,65 @@ async def test_lists_are_windowed(served, browser, monkeypatch):
     older = re.findall(r'href="(\?after=[^"]+)"', first)[0]
     second = await (await browser.ask(page + older)).text()
     assert second.count('<tr data-key="') == 2
+
+
+def positions_of(text: str) -> list[int]:
+    return [int(each) for each in re.findall(r'<tr data-position="(\d+)"', text)]
+
+
+@pytest.fixture
+async def little(served, browser, monkeypatch):
+    """A log of which most is left out, one request looking at four of its events."""
+    run = await served.begin("ticking.yaml")
+    await served.until("/v1/log?limit=1", lambda page: page["position"] > 60)
+    await served.ask(f"/v1/runs/{run}/cancel", method="POST", json={})
+    await served.ended(run)
+    monkeypatch.setattr(_pages, "_LEASES", "step")
+    monkeypatch.setattr(_pages, "EVENTS", 7)
+    monkeypatch.setattr(_window, "MAX_SCANNED", 4)
+    await browser.sign_in(served.token())
+    return run
+
+
+async def test_a_page_of_events_is_filled_across_those_that_are_left_out(
+    served, browser, little, monkeypatch
+):
+    everything = []
+    monkeypatch.setattr(_window, "MAX_SCANNED", 2_000)
+    _, log, _ = await served.ask("/v1/log?limit=500&without=step")
+    _, own, _ = await served.ask(f"/v1/log?limit=15&without=step&agent={little}/ticking")
+    monkeypatch.setattr(_window, "MAX_SCANNED", 4)
+    monkeypatch.setattr(_pages, "LOOKS", 1_000)
+    place = "/ui/events?"
+    while place is not None:
+        text = await (await browser.ask(place)).text()
+        everything += (rows := positions_of(text))
+        older = re.search(r'data-older href="(\?after=[^"]+)"', text)
+        place = f"/ui/events{older[1]}" if older else None
+        assert len(rows) == 7 or place is None
+    assert everything == [event["position"] for event in log["events"]]
+    agent = await (await browser.ask(f"/ui/agents/{little}/ticking")).text()
+    shown = re.findall(r'<tr data-key="([0-9A-Z]{26})"', agent)
+    assert shown == [event["id"] for event in own["events"]] != []
+
+
+async def test_a_page_without_any_event_is_live_and_says_how_far_it_looked(
+    served, browser, little, monkeypatch
+):
+    monkeypatch.setattr(_pages, "_LEASES", "nothing-else-is-shown")
+    monkeypatch.setattr(_pages, "LOOKS", 3)
+    for query, streamed in (
+        ("kind=budget", "kind=budget"),
+        (f"agent={little}/ticking&kind=budget", f"kind=budget&amp;run={little}"),
+    ):
+        text = await (await browser.ask(f"/ui/events?{query}")).text()
+        assert positions_of(text) == []
+        assert "Nothing found here" in text
+        position = served.runtime.position
+        assert f'data-stream="{streamed}"' in text
+        assert f'data-position="{position}"' in text
+        assert "data-pause" in text
+    assert "12 events looked at, back to its event" in text
 
 
 async def test_tasks_are_found_by_their_state(served, browser, monkeypatch):

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 import attrs
 
+from toka.orchestration_service._errors import Forbidden
 from toka.orchestration_service._route import PATTERNS
 from toka.orchestration_service.dashboard._graph import HEIGHT, WIDTH, draw
 from toka.orchestration_service.dashboard._timeline import rows_of, scale_of
@@ -29,6 +30,9 @@ MARKS: Final = 200
 """Of all tasks: marks in their rows."""
 _NO_SPANS: Final[Mapping[str, Any]] = {"spans": [], "next": None}
 EVENTS: Final = 50
+LOOKS: Final = 5
+"""How often the log is asked for one page: each time 2,000 events are looked at, or as many as a
+tenth of a second allows, and of those most may be left out."""
 _FILTERS: Final = ("text", "kind", "run", "agent", "leases")
 _LEASES: Final = "lease"
 """Kinds that say that somebody is still at work, every ten seconds: most of the log of who waits,
@@ -128,9 +132,7 @@ async def _agent(api: Api) -> Context:
         "detail": await api.get("/v1/agents/{agent}", agent=agent),
         "mailbox": await api.get_if_allowed("/v1/mailboxes/{agent}", {"limit": "20"}, agent=agent),
         "held": await api.get_if_allowed("/v1/capabilities/{agent}", agent=agent),
-        "log": await api.get_if_allowed(
-            "/v1/log", {"agent": agent, "without": _LEASES, "limit": "15"}
-        ),
+        "log": await _log_if_allowed(api, {"agent": agent, "without": _LEASES}, 15),
     }
 
 
@@ -150,17 +152,45 @@ async def _events(api: Api) -> Context:
     asked = _asked(api, "after", *_FILTERS)
     without = "" if asked["leases"] or asked["kind"].startswith(_LEASES) else _LEASES
     wanted = {name: text for name, text in asked.items() if name != "leases"}
-    page = await api.get("/v1/log", {**wanted, "without": without, "limit": str(EVENTS)})
+    # To look into events takes longer: a search for a text says sooner how to go on.
+    looks = 1 if asked["text"] else LOOKS
     kept = {name: asked[name] for name in _FILTERS if asked[name]}
-    streamed = {name: asked[name] for name in ("kind", "run") if asked[name]}
+    run = asked["run"] or asked["agent"].partition("/")[0]
+    streamed = {name: text for name, text in (("kind", asked["kind"]), ("run", run)) if text}
     return {
-        "page": page,
+        "page": await _log(api, {**wanted, "without": without}, EVENTS, looks),
         "asked": asked,
         "kept": urlencode(kept),
         "streamed": urlencode(streamed),
         "without": without,
         "kinds": _KINDS,
     }
+
+
+async def _log(api: Api, query: Mapping[str, str], limit: int, looks: int) -> Context:
+    """Return as much of the log as was wanted, across all that is left out, or how far it looked.
+
+    Raises:
+        TokaError: Whatever the API refuses with.
+    """
+    events: list[object] = []
+    scanned, after = 0, query.get("after", "")
+    for _ in range(looks):
+        wanted = {**query, "after": after, "limit": str(limit - len(events))}
+        page = await api.get("/v1/log", wanted)
+        events += page["events"]
+        scanned, after = scanned + page["scanned"], page["next"]
+        if after is None or len(events) == limit:
+            break
+    return {"events": events, "scanned": scanned, "next": after}
+
+
+async def _log_if_allowed(api: Api, query: Mapping[str, str], limit: int) -> Context | None:
+    """Return as much of the log as was wanted; None if the token does not cover it."""
+    try:
+        return await _log(api, query, limit, LOOKS)
+    except Forbidden:
+        return None
 
 
 async def _tools(api: Api) -> Context:

@@ -4,6 +4,8 @@ import { follow } from "./stream.js";
 import { refreshTimes } from "./times.js";
 
 const MOST = 200;
+// Of one agent, whose pages go by another count than positions.
+const MOST_OF_AGENT = 2000;
 const GIST = 240;
 
 // As the server does it: characters that deceive the eye are written as their code points.
@@ -32,35 +34,69 @@ const rowOf = (template, event) => {
   return row;
 };
 
+// Whether an event is one that the filters of this page leave, as the server has it.
+const wantedBy = (asked, without) => {
+  const text = (asked.get("text") ?? "").toLowerCase();
+  const agent = asked.get("agent");
+  return (event, data) => {
+    if (without && event.kind.startsWith(`${without}.`)) return false;
+    if (agent && event.stream !== agent) return false;
+    if (!text) return true;
+    // What the body says as it stands in the log, where numbers are not yet JavaScript's.
+    const body = data.slice(data.indexOf(',"body":') + ',"body":'.length, -1);
+    const parts = [event.kind, event.stream, event.actor, event.id, event.token, body];
+    return parts.join("\n").toLowerCase().includes(text);
+  };
+};
+
+// Takes away the oldest rows, and lets the next page begin right below the last one that is left.
+const trim = (rows, most, asked) => {
+  if (rows.children.length <= most) return;
+  if (asked.get("agent")) {
+    location.reload();
+    return;
+  }
+  while (rows.children.length > most) rows.lastElementChild.remove();
+  const older = document.querySelector("[data-older]");
+  const query = new URLSearchParams(asked);
+  query.set("after", rows.lastElementChild.dataset.position);
+  older.href = `?${query}`;
+  older.hidden = false;
+};
+
 export const beginEvents = () => {
   const main = document.getElementById("main");
   const [rows, template] = [document.getElementById("rows"), document.getElementById("row")];
   const { stream: query, without } = main.dataset;
-  if (query === undefined || !rows) return;
+  if (query === undefined) return;
+  const asked = new URLSearchParams(location.search);
+  const isWanted = wantedBy(asked, without);
+  const most = asked.get("agent") ? MOST_OF_AGENT : MOST;
   let waiting = [];
   const show = () => {
+    if (!waiting.length) return;
     const fresh = document.createDocumentFragment();
-    for (const event of waiting.slice(-MOST).reverse()) fresh.append(rowOf(template, event));
+    for (const event of waiting.slice(-most).reverse()) fresh.append(rowOf(template, event));
     waiting = [];
     rows.prepend(fresh);
-    while (rows.children.length > MOST) rows.lastElementChild.remove();
+    rows.closest("table").hidden = false;
+    document.querySelector("[data-none]")?.remove();
+    trim(rows, most, asked);
     refreshTimes();
   };
   const pause = document.querySelector("[data-pause]");
-  pause?.addEventListener("click", () => {
-    const paused = pause.getAttribute("aria-pressed") !== "true";
-    pause.setAttribute("aria-pressed", String(paused));
-    if (!paused) show();
+  const isHeld = () => pause.getAttribute("aria-pressed") === "true";
+  pause.addEventListener("click", () => {
+    pause.setAttribute("aria-pressed", String(!isHeld()));
+    if (!isHeld()) show();
   });
   follow(`/v1/events?${query}`, Number(main.dataset.position), {
     onEvent: (_, data) => {
       const event = JSON.parse(data);
-      if (without && event.kind.startsWith(`${without}.`)) return;
+      if (!isWanted(event, data)) return;
       // All that comes within a frame is drawn at once.
-      if (waiting.push(event) === 1 && pause?.getAttribute("aria-pressed") !== "true") {
-        setTimeout(show, 100);
-      }
-      if (waiting.length > 2 * MOST) waiting = waiting.slice(-MOST);
+      if (waiting.push(event) === 1) setTimeout(() => isHeld() || show(), 100);
+      if (waiting.length > 2 * most) waiting = waiting.slice(-most);
     },
     onState: (state) => {
       say(state);

@@ -27,8 +27,8 @@ async function* messages(url, after, signal) {
   let rest = "";
   for (;;) {
     const dead = setTimeout(() => reader.cancel(), SILENCE);
-    const { done, value } = await reader.read();
-    clearTimeout(dead);
+    // Also when it fails: what is broken already cannot be cancelled any more.
+    const { done, value } = await reader.read().finally(() => clearTimeout(dead));
     if (done) return;
     const parts = (rest + value).split("\n\n");
     rest = parts.pop();
