@@ -273,10 +273,12 @@ class NatsBus(Generic[T]):
         self._closed = True
         try:
             await self._client.close()
-        except OSError:
-            # What nobody can read any more was still to be sent. The client stops halfway there,
-            # with its tasks alive, and thinks that it is closed; the second time nothing is left.
+        except (OSError, TypeError):
+            # What nobody can read any more was still to be sent; CPython 3.12 and 3.13 call None
+            # where a connection is lost. The client stops halfway there, with its tasks alive, and
+            # thinks that it is closed; the second time nothing is left.
             self._client._status = Client.DISCONNECTED  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+            self._client._pending, self._client._pending_data_size = [], 0  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
             await self._client.close()
 
     async def __aenter__(self) -> Self:
