@@ -105,6 +105,17 @@ def test_git_sees_a_completed_lock_as_unchanged(project: Path) -> None:
     assert output(["git", "status", "--porcelain"], cwd=project) == ""
 
 
+def test_git_moves_to_another_lock_in_a_project_that_is_set_up(project: Path) -> None:
+    newer = made(project).read_text("utf-8")
+    file = project / "pyproject.toml"
+    file.write_text(file.read_text("utf-8").replace("thing", "thing<1.1"), "utf-8")
+    path = made(project)
+    lock.complete(project)
+
+    run(["git", "checkout", "-q", "HEAD~1"], cwd=project)
+    assert path.read_text("utf-8") == newer
+
+
 def test_git_is_never_given_an_address(project: Path) -> None:
     path = made(project)
     (project / "pyproject.toml").write_text(

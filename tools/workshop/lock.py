@@ -43,7 +43,9 @@ usage: tools/lock make [UV LOCK ARGUMENT...]   resolve, then write the neutral u
 
 FILTER = {
     "filter.uv-lock.clean": f"{shlex.quote(sys.executable)} tools/lock neutral",
-    # Without it, git would take the file as it is if the program could not be run.
+    # Required, or git would take the file as it is if the program could not be run; and then git
+    # insists on the other direction, too, before it checks out another lock.
+    "filter.uv-lock.smudge": "cat",
     "filter.uv-lock.required": "true",
 }
 
