@@ -60,6 +60,14 @@ SPECS = {
             - {id: read, description: "<img src=x onerror=alert(1)>", entry: "dashboard_code:evil"}
         security: {capabilities_required: ["fs:read:${inputs.file}"]}
         """,
+    "evil-form.yaml": """
+        metadata: {name: evil-form}
+        inputs: {file: {type: path, default: evil.txt}}
+        tasks:
+          default:
+            - {id: ask, description: "<img src=x onerror=alert(1)>", entry: "dashboard_code:form"}
+        security: {capabilities_required: ["fs:read:${inputs.file}", "person:ask:operator"]}
+        """,
     "ticking.yaml": """
         metadata: {name: ticking}
         tasks:
@@ -119,6 +127,22 @@ CODE = """
         read = await ctx.tool("read_file", path=ctx.inputs["file"])
         await ctx.observe("found", {"text": read["content"]})
         return await ctx.approve(read["content"], details={read["content"][:60]: read["content"]})
+
+    async def form(ctx):
+        text = (await ctx.tool("read_file", path=ctx.inputs["file"]))["content"]
+        kinds = (
+            {"enum": [text, 5]},
+            {"type": "string", "maxLength": 9},
+            {"type": "boolean"},
+            {"type": "number"},
+            {"type": "array", "items": {"type": "integer"}},
+            {"type": "string"},
+        )
+        said = {"title": text, "description": text}
+        members = {f"{text[:100]}{n}": kind | said for n, kind in enumerate(kinds)}
+        schema = {"type": "object", "properties": members, "required": list(members)[:1]}
+        answer = (await ctx.tool("ask_person", question=text, schema=schema))["answer"]
+        return {str(list(members).index(name)): value for name, value in answer.items()}
 
     async def ticking(ctx):
         while True:

@@ -25,6 +25,8 @@ def places(server, signed_in) -> dict[str, str]:
         page.wait_for_url("**/ui/runs/0*")
         return page.url.rsplit("/", 1)[1]
 
+    form = begin("evil-form.yaml")
+    expect(page.get_by_role("article")).to_be_visible()
     team, evil = begin("team"), begin("evil.yaml")
     expect(page.get_by_role("article")).to_be_visible()
     step = page.get_by_role("link", name="read_file").get_attribute("href")
@@ -37,6 +39,7 @@ def places(server, signed_in) -> dict[str, str]:
         "start": "/ui/start",
         "run-failed": f"/ui/runs/{team}",
         "run-evil": f"/ui/runs/{evil}",
+        "run-form": f"/ui/runs/{form}",
         "agent": f"/ui/agents/{evil}/evil",
         "agent-failed": f"/ui/agents/{team}/second",
         "step": str(step),
@@ -93,10 +96,30 @@ def test_every_page_is_accessible_and_runs_nothing_of_others(
 
 def test_hostile_text_is_shown_as_text(server, page, places):
     page.goto(server.url + places["approvals"])
-    article = page.get_by_role("article").filter(has_text="evil").first
-    expect(article).to_contain_text('<img src=x onerror="window.pwned=1">')
-    expect(article).to_contain_text("⟨U+202E⟩gnp.exe⟨U+200B⟩⟨U+001B⟩[2J")
-    expect(article).to_contain_text("{{7*7}}${7*7}")
+    article = page.get_by_role("article").filter(has_text="evil")
+    form = article.filter(has=page.get_by_role("button", name="Answer"))
+    parts = [article.first, form.get_by_role("heading"), form.locator("option").nth(1)]
+    for part in (*parts, *form.locator("label").all()[:6]):
+        expect(part).to_contain_text('<img src=x onerror="window.pwned=1">')
+        expect(part).to_contain_text("⟨U+202E⟩gnp.exe⟨U+200B⟩⟨U+001B⟩[2J")
+        expect(part).to_contain_text("{{7*7}}${7*7}")
+
+
+def test_a_hostile_form_is_answered_as_it_was_asked(server, page, places, workspace):
+    page.goto(server.url + places["run-form"])
+    article = page.get_by_role("article")
+    article.locator("select").first.select_option(index=1)
+    article.locator("select").last.select_option("no")
+    for kind, text in (("text", "short"), ("number", "0.5")):
+        article.locator(f"input[type={kind}]").first.fill(text)
+    article.locator("textarea").first.fill("[1, 2]")
+    article.get_by_role("button", name="Answer").click()
+    expect(article).to_have_count(0)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("completed")
+    run = places["run-form"].rpartition("/")[2]
+    agent = page.request.get(f"{server.url}/v1/agents/{run}/evil-form").json()
+    said = {"1": "short", "2": False, "3": 0.5, "4": [1, 2]}
+    assert agent["tasks"][0]["result"] == {"0": (workspace / "evil.txt").read_text(), **said}
 
 
 def test_hostile_events_that_arrive_are_shown_as_text(server, page):
