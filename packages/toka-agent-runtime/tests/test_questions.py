@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from toka.agent_runtime import ApprovalPolicy, Code, ModelProgram, StepFailed, TaskContext
-from toka.kernel import ApprovalConsumed, ApprovalRequested, StepCompleted
+from toka.kernel import ApprovalConsumed, ApprovalRequested, Inquiry, StepCompleted
 from toka.kernel import StepFailed as Failed
 from toka.llm_gateway import Estimate, ToolUse
 from toka.llm_gateway.testing import ScriptedModel, reply
@@ -82,17 +82,19 @@ async def test_an_answer_is_the_result_of_the_call_and_says_whose_it_is():
             "step.completed.v1",
             "task.completed.v1",
         ]
-        done = next(event for event in host.events if isinstance(event.body, StepCompleted))
+        done, completed = next(
+            (event, event.body) for event in host.events if isinstance(event.body, StepCompleted)
+        )
         consumed = next(event for event in host.events if isinstance(event.body, ApprovalConsumed))
         assert consumed.id in done.parents
-        assert done.body.toll is None  # what a person says does not taint
+        assert completed.toll is None  # what a person says does not taint
 
 
 async def test_what_is_asked_stands_with_its_form_and_its_data():
     async def look() -> None:
         _, asked = open_question(host)
         assert (asked.name, asked.question) == ("ask_person", "Where to?")
-        assert isinstance(asked.inquiry.form, msgspec.Raw)
+        assert isinstance(asked.inquiry, Inquiry)
         assert msgspec.json.decode(asked.inquiry.form)["enum"] == WHERE["choices"]
         request = next(e.body for e in host.events if isinstance(e.body, ApprovalRequested))
         assert msgspec.json.decode(request.shown)["question"] == "Where to?"

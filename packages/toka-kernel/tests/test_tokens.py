@@ -77,11 +77,15 @@ def test_tokens_of_agents_are_forgotten_after_their_family_has_ended(world):
     lasting = world.root()
     kept = world.claims(lasting, f"agent:act:{lasting}")
     world.do(EmitObservation(lasting, "here", Raw(b"1")), kept)
-    for _ in range(500):
+
+    def come_and_go():
         run = world.root()
         own = world.claims(run, f"agent:act:{run}")
         world.do(EmitObservation(run, "here", Raw(b"1")), own)
         world.do(TerminateAgent(run, ""))
+        return run, own
+
+    run, own = [come_and_go() for _ in range(500)][-1]
     assert len(world.state.tokens) <= 64
     assert kept.token_id in world.state.tokens
     # One that comes back is admitted anew, and allows what it says: its agent is gone.
