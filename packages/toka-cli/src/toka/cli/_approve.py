@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import anyio
 import attrs
@@ -81,8 +81,8 @@ class _Answer:
 
 def _wants_text(form: Form) -> bool:
     choices = form.get("enum")
-    listed = isinstance(choices, list) and all(isinstance(each, str) for each in choices)
-    return form.get("type") == "string" or listed
+    listed = cast("list[object]", choices) if isinstance(choices, list) else [None]
+    return form.get("type") == "string" or all(isinstance(each, str) for each in listed)
 
 
 @attrs.frozen
