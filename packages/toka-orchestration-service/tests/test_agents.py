@@ -18,6 +18,16 @@ async def test_shows_an_agent_with_its_tasks_and_what_it_may_do(served):
     assert task["result"]["written"]["bytes"] == 13
 
 
+async def test_as_many_tasks_as_are_wanted_are_told_of(served):
+    run = await served.begin("hello.yaml")
+    await served.ended(run)
+    for query, count in (("", 1), ("?tasks=1", 1), ("?tasks=0", 0)):
+        _, body, _ = await served.ask(f"/v1/agents/{run}/hello{query}")
+        assert (len(body["tasks"]), body["agent"]["tasks"]) == (count, 1)
+    status, body, _ = await served.ask(f"/v1/agents/{run}/hello?tasks=501")
+    assert (status, body["code"]) == (400, "service.malformed")
+
+
 async def test_pages_hold_every_agent_once(served):
     begun = [await served.begin("hello.yaml") for _ in range(3)]
     for run in begun:

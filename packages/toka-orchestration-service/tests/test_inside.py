@@ -3,7 +3,8 @@
 import pytest
 from msgspec import Raw
 
-from toka.orchestration_service import _window
+from toka.kernel import Intent, Terms
+from toka.orchestration_service import _spans, _window
 from toka.types import Message, SendMessage
 
 pytestmark = pytest.mark.anyio
@@ -296,3 +297,12 @@ async def test_a_question_shows_what_it_is_about(served):
     )
     _, body, _ = await served.ask(f"/v1/explanations/{question['event']}")
     assert body["event"]["kind"] == "approval.requested.v1"
+
+
+def test_a_model_step_says_which_model_it_asks_before_there_is_an_answer():
+    def asked(name: str, *requires: str) -> str:
+        return _spans._model_of(Intent(name, "external", Raw(b"{}"), Terms(requires)))
+
+    assert asked("model", "model:call:anthropic/one/two") == "anthropic/one/two"
+    assert asked("model") == ""
+    assert asked("read_file", "model:call:anthropic/one") == ""

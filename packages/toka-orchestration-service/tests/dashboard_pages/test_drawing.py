@@ -125,6 +125,49 @@ def test_what_was_copied_looks_like_it_whatever_came_of_it():
     assert rows[1].bars[0].width > 0
 
 
+def test_a_step_says_at_which_of_several_attempts_it_was():
+    tasks = [task(0, (0, 2), (5, 10)), task(1, (0, 10))]
+    spans = [span(0, 1, 2, "failed"), span(0, 5, 6), span(1, 2, 3)]
+    scale = _timeline.scale_of(tasks, NOW)
+    rows = _timeline.rows_of(tasks, spans, scale, opened="", cut=False)
+    assert [row.attempt for row in rows if row.span] == [1, 2, 0]
+
+
+def test_a_long_stretch_without_a_change_is_cut_short():
+    tasks = [task(0, (0, 51))]
+    spans = [span(0, 0, 1), span(0, 1, 50), span(0, 50, 51)]
+    scale = _timeline.cut_short(_timeline.scale_of(tasks, NOW), spans)
+    bars = [row.bars[0] for row in _timeline.rows_of(tasks, spans, scale, opened="", cut=False)]
+    assert [round(bar.width) for bar in bars] == [100, 45, 9, 45]
+    assert [(bar.x, bar.width) for bar in scale.breaks()] == [(bars[2].x, bars[2].width)]
+    assert "49.0 s in which nothing began or ended" in scale.breaks()[0].title
+    assert [(round(tick.x), tick.label) for tick in scale.ticks() if tick.label] == [
+        (0, "0"),
+        (27, "600 ms"),
+        (55, "50 s"),
+    ]
+
+
+def test_what_squeezes_nothing_is_not_cut_short():
+    for ends in ([1, 2, 3, 4, 5], [1, 10], [1, 2, 9], [50]):
+        spans = [span(0, began, ended) for began, ended in pairwise([0, *ends])]
+        scale = _timeline.Scale(NOW - 20, NOW - 20 + ends[-1])
+        assert _timeline.cut_short(scale, spans) == scale
+
+
+@given(st.lists(st.integers(0, 59), min_size=2, unique=True), st.integers(1, 400))
+def test_however_time_is_cut_it_goes_on_from_left_to_right(seconds, factor):
+    began = NOW - 20
+    last = began + factor * max(seconds)
+    spans = [span(0, one, other) for one, other in pairwise(sorted(seconds))]
+    scale = _timeline.cut_short(_timeline.Scale(began, last), spans)
+    places = [scale.bar(moment(each), None, "", "") for each in sorted(seconds)]
+    assert all(one.x < other.x for one, other in pairwise(places))
+    assert all(0 <= bar.x <= bar.x + bar.width <= 100.001 for bar in places)
+    labelled = [tick.x for tick in scale.ticks() if tick.label]
+    assert all(other - one >= _timeline._APART for one, other in pairwise(labelled))
+
+
 @given(st.floats(0.001, 1e7))
 def test_an_axis_has_few_round_marks(seconds):
     ticks = _timeline.Scale(0, seconds).ticks()

@@ -84,10 +84,12 @@ async def get_agent(call: Call) -> AgentDetail:
 
     Raises:
         NotFound: There is none.
+        MalformedRequest: `tasks` is no number up to 500.
     """
+    listed = call.number("tasks", MAX_LISTED, MAX_LISTED)
     view = await find_agent(call)
     known = call.service.runtime.state.agent(view.agent)
-    newest = list(view.tasks.values())[-MAX_LISTED:]
+    newest = list(islice(reversed(view.tasks.values()), listed))[::-1]
     return AgentDetail(
         agent=render_agent(view),
         permissions=view.permissions,

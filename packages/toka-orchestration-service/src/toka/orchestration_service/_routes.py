@@ -121,7 +121,12 @@ ROUTES: Final = (
         "One agent with its tasks. Its identifier is a path and stands in the address as it is.",
         AgentDetail,
         needs="agent:read:{agent}",
-        refusals=(HTTPStatus.NOT_FOUND,),
+        parameters=(
+            Parameter(
+                "tasks", "How many of its newest tasks: 0 to 500, 500 if left out.", "integer"
+            ),
+        ),
+        refusals=_EITHER,
         of_log=True,
     ),
     Route(

@@ -66,6 +66,8 @@ class Span:
     """It brought in data from outside."""
     reason: str
     """Why it failed, or what was asked."""
+    model: str
+    """Which model was asked, as `PROVIDER/NAME`; empty if none was, or where that is not known."""
     copied: bool
     """The outcome was taken over from an earlier run; nothing was done."""
 

@@ -101,6 +101,10 @@ def _task_of(event: KernelEvent) -> str:
     return task_id(AgentId(event.stream), number) if isinstance(number, int) else ""
 
 
+_ASKS: Final = "model:call:"
+"""What a permission to ask a model begins with."""
+
+
 class _Spans:
     """Pairs ends with beginnings, in the window or, where they lie before it, in the log."""
 
@@ -135,7 +139,8 @@ class _Spans:
                 pass
 
     def _begun(self, logged: Logged, intent: Intent, began: int) -> Span:
-        return _span(logged, kind_of(intent.name, self._tools), intent.name, began)
+        span = _span(logged, kind_of(intent.name, self._tools), intent.name, began)
+        return attrs.evolve(span, model=_model_of(intent))
 
     def _copied(self, logged: Logged, body: StepCopied) -> Span:
         span = _span(logged, kind_of(body.name, self._tools), body.name, logged.event.time)
@@ -212,8 +217,16 @@ def _span(logged: Logged, kind: SpanKind, name: str, began: int) -> Span:
         spent=render_spent(NOTHING),
         tainted=False,
         reason="",
+        model="",
         copied=False,
     )
+
+
+def _model_of(intent: Intent) -> str:
+    """Return which model a step asks: what it needs says so before there is any answer."""
+    requires = intent.terms.requires if intent.terms and intent.name == "model" else ()
+    asked = (each.removeprefix(_ASKS) for each in requires if each.startswith(_ASKS))
+    return next(asked, "")
 
 
 def _with_end(span: Span, logged: Logged, body: StepCompleted | StepFailed) -> Span:

@@ -11,7 +11,7 @@ import attrs
 from toka.orchestration_service._errors import Forbidden
 from toka.orchestration_service._route import PATTERNS
 from toka.orchestration_service.dashboard._graph import HEIGHT, WIDTH, draw
-from toka.orchestration_service.dashboard._timeline import rows_of, scale_of
+from toka.orchestration_service.dashboard._timeline import LATE, cut_short, rows_of, scale_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -24,6 +24,8 @@ RUNS: Final = 50
 AGENTS: Final = 48
 """Of a drawing: more than fit on a screen, fewer than a browser draws late."""
 TASKS: Final = 25
+OWN_TASKS: Final = 50
+"""Of one agent, on its own page."""
 SPANS: Final = 60
 """Of an opened task: each has a row."""
 MARKS: Final = 200
@@ -76,7 +78,7 @@ async def _start(api: Api) -> Context:
 
 
 async def _run(api: Api) -> Context:
-    run, asked = api.part("run"), _asked(api, "agents", "state", "tasks", "task", "spans")
+    run, asked = api.part("run"), _asked(api, "agents", "state", "tasks", "task", "spans", "even")
     detail = await api.get("/v1/runs/{run}", run=run)
     agents = await api.get(
         "/v1/runs/{run}/graph", {"after": asked["agents"], "limit": str(AGENTS)}, run=run
@@ -93,10 +95,12 @@ async def _run(api: Api) -> Context:
         "tasks": tasks,
         "spans": spans,
         "asked": asked,
-        "kept": urlencode({name: asked[name] for name in ("state", "tasks") if asked[name]}),
+        "kept": urlencode(
+            {name: asked[name] for name in ("state", "tasks", "even") if asked[name]}
+        ),
         "states": _TASK_STATES,
         **_drawing(agents),
-        **_waterfall(tasks["tasks"], spans or _NO_SPANS, asked["task"]),
+        **_waterfall(tasks["tasks"], spans or _NO_SPANS, asked),
     }
 
 
@@ -119,17 +123,22 @@ def _drawing(agents: Mapping[str, Any]) -> Context:
     }
 
 
-def _waterfall(tasks: list[Mapping[str, Any]], spans: Mapping[str, Any], opened: str) -> Context:
-    scale = scale_of(tasks, time.time())
+def _waterfall(
+    tasks: list[Mapping[str, Any]], spans: Mapping[str, Any], asked: Mapping[str, str]
+) -> Context:
+    scale, opened = scale_of(tasks, time.time()), asked["task"]
+    if not asked["even"]:
+        attempts = [{**each, "began": each["started"]} for t in tasks for each in t["attempts"]]
+        scale = cut_short(scale, [*attempts, *spans["spans"]])
     cut = bool(opened and spans["next"])
     rows = rows_of(tasks, spans["spans"], scale, opened=opened, cut=cut)
-    return {"rows": rows, "ticks": scale.ticks()}
+    return {"rows": rows, "ticks": scale.ticks(), "breaks": scale.breaks(), "late": LATE}
 
 
 async def _agent(api: Api) -> Context:
     agent = api.part("agent")
     return {
-        "detail": await api.get("/v1/agents/{agent}", agent=agent),
+        "detail": await api.get("/v1/agents/{agent}", {"tasks": str(OWN_TASKS)}, agent=agent),
         "mailbox": await api.get_if_allowed("/v1/mailboxes/{agent}", {"limit": "20"}, agent=agent),
         "held": await api.get_if_allowed("/v1/capabilities/{agent}", agent=agent),
         "log": await _log_if_allowed(api, {"agent": agent, "without": _LEASES}, 15),
