@@ -62,6 +62,7 @@ async def test_shows_runs_and_the_agents_of_the_chosen_one(app, client):
         assert "0 running of the newest 0, 0 agents so far" in await until(pilot, app, "0 running")
         begun = await client.post("/v1/runs", dict[str, Any], {"source": "asking.yaml"})
         run = begun["run"]["run"]
+        await until(pilot, app, run)
         shown = await until(pilot, app, "1 to answer")
         assert "1 running of the newest 1, 1 agents so far, 1 to answer" in shown
         (line,) = [line for line in shown.splitlines() if run in line]

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _PERMISSIONS = ("approval:resolve:**",)
 
 
-Form: TypeAlias = "dict[str, object]"
+Form: TypeAlias = dict[str, object]
 
 
 @attrs.frozen
