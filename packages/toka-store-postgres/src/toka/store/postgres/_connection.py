@@ -112,7 +112,9 @@ async def pool(address: Address, *, name: str, size: int, read_only: bool) -> Po
     """Make a pool; raises what asyncpg raises."""
     return await _asyncpg.create_pool(
         address.dsn,
-        min_size=1,
+        # With a minimum the pool makes connections in a task of its own, whose failures while a
+        # server restarts nobody can catch.
+        min_size=0,
         max_size=size,
         timeout=_SECONDS,
         server_settings=_settings(address, name, read_only=read_only),
