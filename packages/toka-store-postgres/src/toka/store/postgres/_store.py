@@ -250,6 +250,7 @@ class PostgresStore(PagedStore):
             ):
                 yield Reader(connection, self.location)
         except TROUBLE as error:
+            self._check_open()  # or the trouble is that it was closed meanwhile
             raise failure(self.location, "Reading", error) from error
 
     async def _ask(self, ask: Callable[[Reader], Awaitable[T]]) -> T:
