@@ -32,6 +32,25 @@ class Result:
 
 Toka = Callable[..., Result]
 
+INQUIRING = """
+metadata: {name: inquiring}
+tasks:
+  default:
+    - id: ask
+      description: Ask where to go
+      steps:
+        - {tool: ask_person, with: {question: Where to?, choices: [here, there]}, as: where}
+        - tool: ask_person
+          with: {question: "How long ${where.answer}?", schema: {type: integer, minimum: 1}}
+          as: long
+        - tool: write_file
+          with:
+            path: "${run.artifacts}/plan.txt"
+            content: "${where.answer} for ${long.answer}, says ${long.by}"
+security:
+  capabilities_required: ["person:ask:operator", "fs:write:${run.artifacts}/**"]
+"""
+
 ASKING = """
 metadata: {{name: asking}}
 tasks:
@@ -114,6 +133,14 @@ def asking(tmp_path: Path) -> Path:
     (folder / "asking.yaml").write_text(ASKING.format(module=module))
     (folder / f"{module}.py").write_text(ASKING_CODE)
     return folder / "asking.yaml"
+
+
+@pytest.fixture
+def inquiring(tmp_path: Path) -> Path:
+    """Return a specification that asks a person for a choice, and then for a number."""
+    path = tmp_path / "inquiring.yaml"
+    path.write_text(INQUIRING)
+    return path
 
 
 @pytest.fixture

@@ -116,29 +116,8 @@ def test_a_question_can_be_answered_with_no(toka, asking):
     assert toka("approve").out == "Nothing waits for an answer.\n"
 
 
-INQUIRING = """
-metadata: {name: inquiring}
-tasks:
-  default:
-    - id: ask
-      description: Ask where to go
-      steps:
-        - {tool: ask_person, with: {question: Where to?, choices: [here, there]}, as: where}
-        - tool: ask_person
-          with: {question: "How long ${where.answer}?", schema: {type: integer, minimum: 1}}
-          as: long
-        - tool: write_file
-          with:
-            path: "${run.artifacts}/plan.txt"
-            content: "${where.answer} for ${long.answer}, says ${long.by}"
-security:
-  capabilities_required: ["person:ask:operator", "fs:write:${run.artifacts}/**"]
-"""
-
-
-def test_a_question_is_answered_with_what_it_asks_for(toka, tmp_path):
-    (tmp_path / "inquiring.yaml").write_text(INQUIRING)
-    run = ("run", tmp_path / "inquiring.yaml", "--output", "json")
+def test_a_question_is_answered_with_what_it_asks_for(toka, inquiring, tmp_path):
+    run = ("run", inquiring, "--output", "json")
     assert toka(*run).status == 4
     (question,) = toka("approve", "--json").json
     assert question["form"] == {"type": "string", "enum": ["here", "there"]}

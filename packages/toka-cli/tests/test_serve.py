@@ -87,26 +87,6 @@ def test_a_killed_run_goes_on_by_itself_within_a_second(toka, command, asking, s
     assert toka("replay", "--verify").status == 0
 
 
-INQUIRING = """
-metadata: {name: inquiring}
-tasks:
-  default:
-    - id: ask
-      description: Ask where to go
-      steps:
-        - {tool: ask_person, with: {question: Where to?, choices: [here, there]}, as: where}
-        - tool: ask_person
-          with: {question: "How long ${where.answer}?", schema: {type: integer, minimum: 1}}
-          as: long
-        - tool: write_file
-          with:
-            path: "${run.artifacts}/plan.txt"
-            content: "${where.answer} for ${long.answer}, says ${long.by}"
-security:
-  capabilities_required: ["person:ask:operator", "fs:write:${run.artifacts}/**"]
-"""
-
-
 def answer_of(token, process, path, body=None):
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     data = None if body is None else json.dumps(body).encode()
@@ -126,9 +106,8 @@ def question_of(ask, process, text):
 
 
 def test_questions_and_answers_outlive_kills_and_nobody_is_asked_twice(
-    toka, command, tmp_path, served
+    toka, command, inquiring, tmp_path, served
 ):
-    (tmp_path / "inquiring.yaml").write_text(INQUIRING)
     may = (
         "run:*:*",
         "agent:*:**",
@@ -140,7 +119,7 @@ def test_questions_and_answers_outlive_kills_and_nobody_is_asked_twice(
     token = toka("token", "mint", "--subject", "operator", *permissions).out.strip()
     ask = partial(answer_of, token)
     with served(command, end=signal.SIGKILL) as process:
-        run = ask(process, "/v1/runs", {"source": "inquiring.yaml"})["run"]["run"]
+        run = ask(process, "/v1/runs", {"source": inquiring.name})["run"]["run"]
         asked = question_of(ask, process, "Where to?")
     assert process.status == -signal.SIGKILL
     with served(command, end=signal.SIGKILL) as process:

@@ -24,8 +24,10 @@ from toka.tools import (
 from toka.tools.sandbox import prove
 from toka.types import NANOSECONDS
 
+from .processes import alive, until
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from toka.tools import ToolRegistry, Workspace
     from toka.types import Json
@@ -87,20 +89,6 @@ async def starter(run) -> int:
 
 def guard_of(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something in another process, of which nobody tells this one."""
-    with anyio.fail_after(30):
-        while not condition():  # noqa: ASYNC110 - see above
-            await anyio.sleep(0.005)
 
 
 LOOK = """

@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import anyio
@@ -29,8 +28,11 @@ from toka.tools.builtin._run_command import RunCommand
 from toka.tools.process._programs import delegates
 from toka.types import NANOSECONDS
 
+from .processes import alive, until
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from toka.tools import ToolRegistry
     from toka.types import Json
@@ -50,20 +52,6 @@ def run(registry: ToolRegistry, context_for: ContextFor):
         return cast("Mapping[str, Json]", result.value)
 
     return call
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something in another process, of which nobody tells this one."""
-    with anyio.fail_after(30):
-        while not condition():  # noqa: ASYNC110 - see above
-            await anyio.sleep(0.005)
 
 
 async def test_output_and_exit_code_are_data(run, workspace: Workspace) -> None:

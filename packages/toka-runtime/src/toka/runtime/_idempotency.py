@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import attrs
 import msgspec
 
+from toka.types import AgentId, root_of
+
 if TYPE_CHECKING:
     from collections.abc import Container
 
@@ -55,8 +57,8 @@ def is_own(subject: str, stream: str, living: Container[str]) -> bool:
         stream: The stream of the answer's last event.
         living: The families that live after it.
     """
-    family = _root_of(stream)
-    return family == _root_of(subject) and family in living
+    family = root_of(AgentId(stream))
+    return family == root_of(AgentId(subject)) and family in living
 
 
 class AnswerWindow:
@@ -78,7 +80,7 @@ class AnswerWindow:
     def find(self, subject: str, key: str) -> Answer | None:
         """Return the answer that `subject` was given for `key`, if it is still known."""
         name = f"{subject}\n{key}"
-        own = self._of_families.get(_root_of(subject), self._lasting)
+        own = self._of_families.get(root_of(AgentId(subject)), self._lasting)
         return own.get(name) or self._lasting.get(name)
 
     def remember(self, subject: str, key: str, answer: Answer, *, own: bool) -> None:
@@ -103,7 +105,7 @@ class AnswerWindow:
     def _keep(self, name: str, answer: Answer, *, own: bool) -> None:
         answers = self._lasting
         if own:
-            family = _root_of(name.partition("\n")[0])
+            family = root_of(AgentId(name.partition("\n")[0]))
             answers = self._of_families.setdefault(family, OrderedDict())
         answers[name] = answer
         while len(answers) > self._size:
@@ -141,10 +143,6 @@ class AnswerWindow:
         for name, first, count, own in rows:
             window._keep(name, Answer(first, count), own=own)
         return window
-
-
-def _root_of(path: str) -> str:
-    return path.partition("/")[0]
 
 
 class SavedRecovery(msgspec.Struct, frozen=True):
