@@ -5,7 +5,6 @@ is keeping the old reference. A family of agents is one value under its root's i
 of the budget law, and what is dropped when the root ends, so memory is bounded by what lives.
 """
 
-import re
 from typing import Final, Literal
 
 import attrs
@@ -26,6 +25,7 @@ from toka.types import (
     TaskSpec,
     agent_of,
     digest,
+    is_entity_id,
     root_of,
 )
 
@@ -33,12 +33,9 @@ FIRST_SWEEP: Final = 64
 """Admitted tokens at which expired ones are looked for the first time."""
 
 
-_ROOT: Final = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}")
-
-
 def is_agent(subject: str) -> bool:
     """Say whether a subject's name is an agent's path: a person is hardly called like one."""
-    return _ROOT.fullmatch(root_of(AgentId(subject))) is not None
+    return is_entity_id(root_of(AgentId(subject)))
 
 
 @attrs.frozen

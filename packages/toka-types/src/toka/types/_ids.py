@@ -58,6 +58,11 @@ def ulid(milliseconds: int, entropy: bytes) -> str:
 _SHIFTS = tuple(range(125, -1, -5))
 
 
+def is_entity_id(text: str) -> bool:
+    """Say whether `text` is an identifier: a ULID in upper case."""
+    return _ULID.fullmatch(text) is not None
+
+
 def check_entity_id(text: str) -> EntityId:
     """Return `text` as an identifier.
 
@@ -65,7 +70,7 @@ def check_entity_id(text: str) -> EntityId:
         InvalidValueError: It is not a ULID in upper case.
 
     """
-    if not _ULID.fullmatch(text):
+    if not is_entity_id(text):
         raise InvalidValueError(f"{text[:40]!r} is not an identifier (26 characters, a ULID).")
     return EntityId(text)
 

@@ -12,7 +12,6 @@ _HIDDEN: Final = re.compile(
     "[\0-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
     "\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
-_ID: Final = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}")
 _NOW: Final = 2
 _MINUTE: Final = 60
 _HOUR: Final = 60 * _MINUTE
@@ -27,11 +26,6 @@ _UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB")
 def visible(text: str) -> str:
     """Return text in which every character that deceives the eye is written as its code point."""
     return _HIDDEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text)
-
-
-def is_id(text: str) -> bool:
-    """Say whether a text is an identifier that was made here, and nothing that people read."""
-    return _ID.fullmatch(text) is not None
 
 
 def seconds_of(time: str) -> float:

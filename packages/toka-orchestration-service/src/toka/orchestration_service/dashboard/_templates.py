@@ -12,6 +12,7 @@ from aiohttp import web
 from markupsafe import Markup
 
 from toka.orchestration_service.dashboard import _format
+from toka.types import is_entity_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,7 +64,7 @@ class Templates:
             duration=_format.duration,
             money=_format.money,
             gist=_gist,
-            is_id=_format.is_id,
+            is_id=is_entity_id,
             pretty=_pretty,
             short=_format.short,
         )
